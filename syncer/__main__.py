@@ -1,0 +1,19 @@
+"""``python -m syncer``, and the console script: what must be done before anything slow is imported."""
+
+from __future__ import annotations
+
+import sys
+
+from syncer.cli.arguments import hide_passwords
+
+
+def entry() -> None:
+    """Run the command line and end the process."""
+    hide_passwords()  # the imports below take a while
+    from syncer.cli.main import main
+
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,534 @@
+"""From the events of one connection to finished transactions. No sockets, no threads."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from syncer.binlog import events, payload, rowimage, statements, tablemap
+from syncer.binlog.layout import Flavor, LayoutSource, TableLayout
+from syncer.binlog.own_tables import HEARTBEAT, MARKER, heartbeat_reader, marker_reader
+from syncer.binlog.parents import Parents, UnknownValueError
+from syncer.binlog.statements import Kind, Statement
+from syncer.binlog.tablemap import LayoutUnknownError
+from syncer.binlog.transaction import OpenTransaction
+from syncer.core.mark import Reason
+from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
+from syncer.core.record import MarkStore, TransactionRecord
+from syncer.core.schema import TableName, TableSchema
+from syncer.core.side import Side
+from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
+
+_DUMMY_TABLE = 0xFFFFFF
+_BODY = 1 + events.HEADER_BYTES
+_WRAP = 1 << 32
+_KNOWN_MAPS = 10_000
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """
+    A whole transaction: its record, its GTID (may be empty) and its end in the binlog (exclusive).
+
+    Attributes:
+        beat: it is a heartbeat of our pair: the text of its row; None for all others.
+    """
+
+    record: TransactionRecord
+    gtid: str
+    end: Coordinate
+    commit_us: int
+    beat: str | None = None
+
+
+class _Table(NamedTuple):
+    """
+    What a table map turned out to be. Without layout: out of scope, or a table of ours if it has a reader.
+
+    *certain_from* is that of the layout, None where the table map itself proves the layout.
+    """
+
+    database: str
+    name: str
+    layout: TableLayout | None
+    reader: rowimage.RowReader | None
+    parents: Parents | None = None
+    certain_from: Coordinate | None = None
+
+
+def _checksum_fits(packet: bytes) -> bool:
+    return zlib.crc32(packet[1:-4]) == int.from_bytes(packet[-4:], "little")
+
+
+class Assembler:
+    """
+    Takes packets in stream order; whole transactions gather in *finished*, for the owner to take.
+
+    Attributes:
+        finished: transactions since ``take``.
+        marks: how many marks they hold.
+        rows, events: counters.
+        last_commit_us: commit time of the last transaction, 0 before the first.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        flavor: Flavor,
+        position: StreamPosition,
+        store: MarkStore,
+        layouts: LayoutSource,
+        pair_id: str,
+        on_schema_change: Callable[[Side, TableName], None],
+        *,
+        checksums: bool,
+    ) -> None:
+        """
+        Begin behind *position*.
+
+        Args:
+            checksums: events carry a CRC32 before the first format description says so.
+        """
+        self._side, self._flavor, self._store, self._layouts = side, flavor, store, layouts
+        self._pair = pair_id.encode()
+        self._on_schema_change = on_schema_change
+        self._checksums = checksums
+        self._unproven = False
+        self._server = position.server
+        self._gtids: GtidSet | MariaDbGtids = (
+            GtidSet(position.gtids) if flavor == "mysql" else MariaDbGtids(position.gtids)
+        )
+        self._file, self._offset, self._seq = position.file, position.offset, position.seq
+        self._file_at, self._sent_file = position.file_at, ""
+        self._saved = position.coordinate
+        self._parsed_file, self._file_index = "", 0
+        self._open: OpenTransaction | None = None
+        self._maps: dict[int, _Table] = {}
+        self._known: dict[bytes, _Table] = {}
+        self._hopeless: dict[tuple[str, str], TableSchema | None] = {}
+        self.finished: list[Finished] = []
+        self.marks = self.rows = self.events = self.last_commit_us = 0
+
+    def take(self) -> list[Finished]:
+        """Hand the finished transactions over."""
+        taken, self.finished, self.marks = self.finished, [], 0
+        return taken
+
+    @property
+    def between(self) -> bool:
+        """No transaction is open."""
+        return self._open is None
+
+    @property
+    def position(self) -> StreamPosition:
+        """The place behind the last whole transaction."""
+        return StreamPosition(
+            server=self._server,
+            gtids=str(self._gtids),
+            file=self._file,
+            offset=self._offset,
+            seq=self._seq,
+            file_at=self._file_at,
+        )
+
+    @property
+    def coordinate(self) -> Coordinate:
+        """The file and offset of ``position``."""
+        if self._file != self._parsed_file:
+            self._parsed_file = self._file
+            self._file_index = Coordinate.parse(self._file, self._offset).index
+        return Coordinate(self._file_index, self._offset)
+
+    def feed(self, packet: bytes) -> None:
+        """
+        Take one packet of the dump, its leading OK byte included.
+
+        Raises:
+            UnsupportedEvent: it cannot be read and may not be skipped.
+            EventDamaged: it was damaged on its way.
+        """
+        if len(packet) < _BODY:
+            raise EventDamaged("an event arrived damaged (it has no header)")
+        timestamp, kind, server_id, size, log_pos, flags = events.HEADER.unpack_from(packet, 1)
+        if size != len(packet) - 1:
+            raise EventDamaged("an event arrived damaged (its length is wrong)")
+        self.events += 1
+        if kind == events.FORMAT_DESCRIPTION:
+            self._format(packet)
+            self._begun(timestamp)
+            self._advance(log_pos)
+            return
+        if self._checksums:
+            if zlib.crc32(packet[1:-4]) != int.from_bytes(packet[-4:], "little"):
+                raise EventDamaged("an event arrived damaged (its checksum is wrong)")
+            body = packet[_BODY:-4]
+        else:
+            if self._unproven:
+                if _checksum_fits(packet):
+                    raise EventDamaged(
+                        "a format description arrived damaged (events have checksums)"
+                    )
+                self._unproven = False
+            body = packet[1 + events.HEADER_BYTES :]
+        try:
+            self._event(kind, body, log_pos, timestamp, server_id, flags)
+        except (
+            LayoutUnknownError, LookupError, ValueError, OverflowError, struct.error, zlib.error,
+        ) as error:  # fmt: skip
+            raise UnsupportedEvent(
+                f"binlog event type {kind} in {self._file} before {log_pos} cannot be read"
+                f" ({type(error).__name__})"
+            ) from error
+
+    def _format(self, packet: bytes) -> None:
+        """Learn whether events carry a checksum. Where it says no, its own one may be stale: the next event tells."""
+        body = packet[1 + events.HEADER_BYTES :]
+        if len(body) < events.FORMAT_BYTES:
+            raise EventDamaged("a format description arrived damaged (it is too short)")
+        fits = _checksum_fits(packet)
+        try:
+            checksums = events.has_checksums(body)
+            events.check_format(body)
+        except UnsupportedEvent as error:
+            if fits:
+                raise
+            raise EventDamaged(f"a format description arrived damaged ({error})") from error
+        if checksums and not fits:
+            raise EventDamaged("a format description arrived damaged (its checksum is wrong)")
+        self._checksums, self._unproven = checksums, not checksums
+
+    def _event(
+        self, kind: int, body: bytes, log_pos: int, timestamp: int, server_id: int, flags: int
+    ) -> None:
+        # In the order of how often they come.
+        if kind in events.ROWS:
+            self._rows(events.ROWS[kind], body, timestamp, log_pos)
+        elif kind == events.TABLE_MAP:
+            self._table_map(body)
+        elif kind == events.XID:
+            self._finish(log_pos, timestamp)
+        elif kind == events.GTID:
+            self._begin(events.mysql_gtid(body), begun=False)
+        elif kind in events.QUERIES:
+            self._query(kind, body, log_pos, timestamp)
+        elif kind == events.MARIADB_GTID:
+            gtid = events.mariadb_gtid(body, server_id)
+            self._begin(gtid, begun=not gtid.standalone)
+        elif kind in {events.HEARTBEAT, events.HEARTBEAT_V2}:
+            self._heartbeat(*events.heartbeat(kind, body, log_pos))
+        elif kind == events.ROTATE:
+            self._rotate(*events.rotate(body))
+        elif kind in events.NO_EFFECT:
+            self._advance(log_pos)
+        else:
+            self._rare(kind, body, log_pos, timestamp, flags)
+
+    def _rare(self, kind: int, body: bytes, log_pos: int, timestamp: int, flags: int) -> None:
+        if kind == events.TAGGED_GTID:
+            self._begin(events.tagged_gtid(body), begun=False)
+        elif kind == events.XA_PREPARE:
+            xid, one_phase = events.xa_prepare(body)
+            self._finish(log_pos, timestamp, prepared_xid=None if one_phase else xid)
+        elif kind == events.TRANSACTION_PAYLOAD:
+            for inner in payload.events_of(body):
+                stamp, inner_kind, server_id, _, _, inner_flags = events.HEADER.unpack_from(inner)
+                self._event(
+                    inner_kind, inner[events.HEADER_BYTES :], log_pos, stamp, server_id, inner_flags
+                )
+        elif kind == events.INCIDENT:
+            transaction = self._transaction()
+            for table_id, _ in self._layouts.tables():
+                transaction.span(table_id, Reason.UNREADABLE)
+            if not transaction.begun:
+                self._finish(log_pos, timestamp)
+        elif kind == events.ANONYMOUS_GTID:
+            raise UnsupportedEvent(
+                "a transaction without a GTID is in the binlog: set gtid_mode=ON at the server"
+            )
+        elif not flags & events.IGNORABLE_FLAG:
+            raise UnsupportedEvent(
+                f"binlog event type {kind} in {self._file} before {log_pos} is not known and may not be skipped"
+            )
+        else:
+            self._advance(log_pos)
+
+    # Positions
+
+    def _advance(self, log_pos: int) -> None:
+        """Move the place between transactions; never back, and not inside of one."""
+        if self._open is None and log_pos > self._offset:
+            self._offset = log_pos
+
+    def _end(self, log_pos: int) -> None:
+        """Move to a transaction's end; the event header's 32 bits wrap in files above 4 GiB."""
+        self._offset = max(self._offset, self._unwrapped(log_pos))
+
+    def _unwrapped(self, log_pos: int) -> int:
+        end = log_pos + (self._offset // _WRAP) * _WRAP
+        return end + _WRAP if self._offset - end > _WRAP // 2 else end
+
+    def _at(self, log_pos: int) -> Coordinate:
+        """The end of an event as a coordinate."""
+        return Coordinate.parse(self._file, self._unwrapped(log_pos))
+
+    def _heartbeat(self, file: str, position: int) -> None:
+        if self._open is None and file == self._file and position > self._offset:
+            self._offset = position
+
+    def _rotate(self, file: str, position: int) -> None:
+        self._maps.clear()
+        if file != self._file and Coordinate.parse(file, position) > self.coordinate:
+            self._file, self._offset, self._file_at = file, position, 0
+        self._sent_file = file
+
+    def _begun(self, timestamp: int) -> None:
+        """Note when the present file was begun; one of the same name that began at another time is another one (INV-19)."""
+        if self._sent_file != self._file or not timestamp:
+            return
+        if self._file_at not in {0, timestamp}:
+            raise PositionLost(
+                f"{self._file} is not the binlog file that was read under this name: the server was restored or reset; run "
+                f"with --accept-loss {self._side} to keep the ledger and compare every table, or start with a new ledger: it "
+                "costs a baseline and deletes nothing two-way"
+            )
+        self._file_at = timestamp
+
+    # Transactions
+
+    def _transaction(self) -> OpenTransaction:
+        if self._open is None:
+            self._open = OpenTransaction("", 0, begun=False)
+        return self._open
+
+    def _begin(self, gtid: events.GtidEvent, *, begun: bool) -> None:
+        if self._open is not None:
+            raise UnsupportedEvent(f"transaction {self._open.gtid} in {self._file} has no end")
+        self._open = OpenTransaction(gtid.gtid, gtid.commit_us, begun=begun)
+        self._open.xa = gtid.prepared
+
+    def _finish(self, log_pos: int, timestamp: int, **xids: str | None) -> None:
+        transaction = self._transaction()
+        if not transaction.commit_us:
+            transaction.commit_us = timestamp * 1_000_000
+        record = transaction.record(self._side, self._seq + 1, self._store, **xids)
+        self._seq += 1
+        self._end(log_pos)
+        if transaction.gtid:
+            self._gtids.add(transaction.gtid)
+        self._open = None
+        self.last_commit_us = transaction.commit_us
+        self.marks += len(record.marks)
+        self.finished.append(
+            Finished(
+                record, transaction.gtid, self.coordinate, transaction.commit_us, transaction.beat
+            )
+        )
+
+    def _query(self, kind: int, body: bytes, log_pos: int, timestamp: int) -> None:
+        if kind == events.QUERY:
+            text = events.query_text(body)
+            if text == b"BEGIN":
+                self._transaction().begun = True
+                return
+            if text == b"COMMIT":
+                self._finish(log_pos, timestamp)
+                return
+        event = events.query(kind, body)
+        statement = statements.classify(event)
+        transaction = self._transaction()
+        if statement.kind in {Kind.BEGIN, Kind.XA_START}:
+            transaction.begun = True
+            transaction.xa = transaction.xa or statement.kind is Kind.XA_START
+            return
+        if statement.kind in {Kind.COMMIT, Kind.ROLLBACK}:
+            self._finish(log_pos, timestamp)
+            return
+        if statement.kind in {Kind.XA_COMMIT, Kind.XA_ROLLBACK}:
+            self._xa_end(statement, log_pos, timestamp)
+            return
+        if statement.kind is Kind.CHANGE:
+            self._change(statement, transaction)
+        if not transaction.begun:
+            self._finish(log_pos, timestamp)
+
+    def _xa_end(self, statement: Statement, log_pos: int, timestamp: int) -> None:
+        xid = statement.xid or ""
+        if statement.kind is Kind.XA_ROLLBACK:
+            self._finish(log_pos, timestamp, rolled_back_xid=xid)
+            return
+        self._finish(log_pos, timestamp, committed_xid=xid)
+
+    def _change(self, statement: Statement, transaction: OpenTransaction) -> None:
+        """Make the tables that a statement concerns dirty; names are compared without letter case, to be safe."""
+        scope = list(self._layouts.tables())
+        known = {name.database.lower() for _, name in scope}
+        named = {(database.lower(), table.lower()) for database, table in statement.tables}
+        databases = {name.lower() for name in statement.databases if name is not None} & known
+        every = None in statement.databases or len(databases) > 1
+        changed: set[TableName] = set()
+        for table_id, name in scope:
+            database = name.database.lower()
+            if every or database in databases or (database, name.name.lower()) in named:
+                changed.add(name)
+                if statement.rows:
+                    transaction.span(table_id, statement.reason)
+                    layout = self._layouts(name.database, name.name)
+                    if layout is not None and statement.reason is Reason.STATEMENT:
+                        self._children_unknown(layout, transaction)
+        if statement.schema:
+            changed |= {TableName(*name) for name in statement.tables}
+            for name in sorted(changed):
+                self._on_schema_change(self._side, name)
+
+    # Rows
+
+    def _table_map(self, body: bytes) -> None:
+        number = int.from_bytes(body[:6], "little")
+        known = self._known.get(body)
+        if known is None or (
+            (known.layout or not known.reader)
+            and self._layouts(known.database, known.name) is not known.layout
+        ):
+            known = self._learn(body)
+            if len(self._known) > _KNOWN_MAPS:
+                self._known.clear()
+            self._known[body] = known
+        self._maps[number] = known
+
+    def _learn(self, body: bytes) -> _Table:
+        database, name, _ = tablemap.table_name(body, 8)
+        if (database, name) == MARKER:
+            return _Table(database, name, None, marker_reader(body))
+        if (database, name) == HEARTBEAT:
+            return _Table(database, name, None, heartbeat_reader(body))
+        layout = self._layouts(database, name)
+        if layout is None or layout.schema is None:
+            return _Table(database, name, layout, None)
+        table = self._read_by(layout, database, name, body)
+        if table.reader is None and self._hopeless.get((database, name)) is not layout.schema:
+            # It may have been altered without a trace in the binlog: whoever knows the tables is to look, once.
+            self._on_schema_change(self._side, TableName(database, name))
+            layout = self._layouts(database, name)
+            if layout is None:
+                return _Table(database, name, None, None)
+            table = self._read_by(layout, database, name, body)
+            if table.reader is None:
+                self._hopeless[database, name] = layout.schema
+        return table
+
+    @staticmethod
+    def _read_by(layout: TableLayout, database: str, name: str, body: bytes) -> _Table:
+        if layout.schema is None:
+            return _Table(database, name, layout, None)
+        try:
+            found = tablemap.parse(body, 8)
+            reader = rowimage.key_reader(found, layout.schema)
+        except (LayoutUnknownError, IndexError, KeyError, UnicodeError):
+            return _Table(database, name, layout, None)
+        parents = Parents(found, layout) if layout.edges else None
+        proven = tablemap.proves(found, layout.schema)
+        certain_from = None if proven else layout.certain_from
+        return _Table(database, name, layout, reader, parents, certain_from)
+
+    def _rows(self, kind: events.RowsKind, body: bytes, timestamp: int, log_pos: int) -> None:
+        number = int.from_bytes(body[:6], "little")
+        table = self._maps.get(number)
+        transaction = self._transaction()
+        if table is None:
+            if number == _DUMMY_TABLE:
+                return
+            raise UnsupportedEvent(f"rows without a table map in {self._file}")
+        if self._flavor == "mariadb":
+            transaction.commit_us = timestamp * 1_000_000
+        if table.layout is None and table.reader is None:
+            return
+        at = 8 + (body[8] | body[9] << 8) if kind.extra else 8
+        if table.layout is None:
+            self._own_table(table, kind, body, at, transaction)
+            return
+        table_id = table.layout.table_id
+        if table.reader is None:
+            doubted = table.layout.schema is None
+            reason = table.layout.doubt if doubted else Reason.UNREADABLE
+            self._unreadable(table.layout, transaction, reason)
+            return
+        if table.certain_from is not None and self._at(log_pos) <= table.certain_from:
+            self._unreadable(table.layout, transaction, table.layout.doubt)
+            return
+        try:
+            keys = table.reader.read(
+                body,
+                at,
+                update=kind.operation == "update",
+                partial=kind.partial,
+                compressed=kind.compressed,
+            )
+        except LayoutUnknownError:
+            self._unreadable(table.layout, transaction)
+            return
+        self.rows += len(keys)
+        transaction.rows(table_id, kind.operation, keys)
+        if table.parents is not None and kind.operation != "insert":
+            try:
+                found = table.parents.read(
+                    kind.operation,
+                    keys,
+                    body,
+                    at,
+                    partial=kind.partial,
+                    compressed=kind.compressed,
+                )
+                transaction.parents(table_id, found)
+            except (UnknownValueError, LayoutUnknownError):
+                self._children_unknown(table.layout, transaction)
+        transaction.spill(self._side, self._seq + 1, self._store)
+
+    def _unreadable(
+        self,
+        layout: TableLayout,
+        transaction: OpenTransaction,
+        reason: Reason = Reason.UNREADABLE,
+    ) -> None:
+        transaction.span(layout.table_id, reason)
+        self._children_unknown(layout, transaction)
+
+    @staticmethod
+    def _children_unknown(layout: TableLayout, transaction: OpenTransaction) -> None:
+        """Some children changed without an event, and nobody can say which."""
+        for child in layout.reaches:
+            transaction.span(child, Reason.UNREADABLE)
+
+    def _own_table(
+        self,
+        table: _Table,
+        kind: events.RowsKind,
+        body: bytes,
+        at: int,
+        transaction: OpenTransaction,
+    ) -> None:
+        """Look for our own pair's row in a change of the marker or the heartbeat table."""
+        heartbeat = (table.database, table.name) == HEARTBEAT
+        update = kind.operation == "update"
+        if kind.operation == "delete" or table.reader is None:
+            return
+        try:
+            images = table.reader.read(body, at, update=update, compressed=kind.compressed)
+        except LayoutUnknownError as error:
+            if heartbeat:
+                return  # a beat that is not met proves nothing
+            raise UnsupportedEvent("a change of the table syncer.marker cannot be read") from error
+        for old, new in (
+            zip(images[::2], images[1::2], strict=True)
+            if update
+            else zip(images, images, strict=True)
+        ):
+            pair = old[0] if new[0] is None else new[0]
+            if pair != self._pair or new[1] is None:
+                continue
+            if heartbeat:
+                transaction.beat = new[1].decode("ascii", "replace")
+            else:
+                transaction.own_batch(new[1])

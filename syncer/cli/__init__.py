@@ -1,0 +1,1 @@
+"""The command line: commands, output, exit codes. Nobody imports it."""

@@ -1,0 +1,1 @@
+"""One module per command: read options, call the service, print, return the exit code."""

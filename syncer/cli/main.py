@@ -1,0 +1,125 @@
+"""
+From arguments to an exit code.
+
+``main`` never ends the process; ``entry`` does. Every error becomes one line here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from syncer import __version__
+from syncer.cli import output
+from syncer.cli.arguments import hide_passwords
+from syncer.cli.commands import check, conflicts, status, verify
+from syncer.cli.commands import config as config_commands
+from syncer.cli.commands import run as run_command
+from syncer.cli.shape import EXIT_CODES, Group
+from syncer.errors import ExitCode, SyncerError
+from syncer.telemetry import events, logs
+
+
+@click.group(
+    cls=Group,
+    examples="""
+syncer check mysql://syncer@db1/shop mysql://syncer@db2/shop --ask-pass
+syncer config init
+syncer run -c syncer.toml
+syncer verify -c syncer.toml
+syncer conflicts list
+""",
+    exits=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="syncer", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep two MySQL or MariaDB primaries equal while both are written to."""
+
+
+cli.add_command(check.command)
+cli.add_command(run_command.command)
+cli.add_command(verify.command)
+cli.add_command(status.command)
+cli.add_command(conflicts.group)
+cli.add_command(config_commands.group)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Args:
+        argv: the arguments after the program's name; None: those of the process.
+
+    Returns:
+        The exit code (``errors.ExitCode``).
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments
+    logs.configure(level="warning")  # until a command knows better
+    try:
+        result: Any = cli.main(args=arguments, prog_name="syncer", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
+    except click.ClickException as error:
+        message = error.format_message().rstrip(".")
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        output.error("usage", " ".join(message.split()) + hint, ExitCode.USAGE, as_json=as_json)
+        return int(ExitCode.USAGE)
+    except SyncerError as error:
+        findings = tuple(getattr(error, "findings", ()))
+        output.error(error.code, str(error), error.exit_code, as_json=as_json, findings=findings)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        output.error("interrupted", "interrupted", ExitCode.INTERRUPTED, as_json=as_json)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _abandon_stdout()
+        return int(ExitCode.OK)
+    except SystemExit as ended:  # click ends so on shell completion, and where the reader has gone
+        if "_SYNCER_COMPLETE" in os.environ:
+            return ended.code if isinstance(ended.code, int) else int(ExitCode.OK)
+        _abandon_stdout()
+        return int(ExitCode.OK)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, never a bare traceback
+        structlog.get_logger().debug(events.COMMAND_FAILED, exc_info=True)
+        # Its text may hold a row value or a credential: only the kind and the place are shown.
+        message = (
+            f"unexpected {type(error).__name__} in {_place(error)}; this is a bug, and it is safe to "
+            "run again (--log-level debug shows the traceback)"
+        )
+        output.error("unexpected", message, ExitCode.RETRY, as_json=as_json)
+        return int(ExitCode.RETRY)
+    finally:
+        logs.redirect(None)
+
+
+def entry() -> None:
+    """Run the command line and end the process; ``syncer/__main__.py`` is quicker at hiding passwords."""
+    hide_passwords()
+    sys.exit(main())
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line of ours nearest to where *error* was raised."""
+    package = str(Path(__file__).parents[1])
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if f.filename.startswith(package)] or list(frames)
+    last = ours[-1]
+    return f"{last.filename.removeprefix(package).lstrip(os.sep)}:{last.lineno}"
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, so that the flush at exit does not fail a second time."""
+    with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123 - os.devnull is no path to speak of
+        os.dup2(null.fileno(), sys.stdout.fileno())

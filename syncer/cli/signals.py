@@ -1,0 +1,46 @@
+"""Signals: the first asks for an orderly end, the second ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from syncer.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+@contextlib.contextmanager
+def draining(*, notice: bool = True) -> Iterator[threading.Event]:
+    """
+    Yield an event that the first SIGINT or SIGTERM sets; the second ends the process with 130.
+
+    *notice*: say so in a line; a live display says it itself. Outside the main thread nothing is installed. The handlers found are put back.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            if os.isatty(2):
+                os.write(2, _SHOW_CURSOR)
+            os._exit(ExitCode.INTERRUPTED)
+        stop.set()
+        if notice:  # os.write: a handler may run in the middle of a buffered write
+            os.write(2, b"\nsyncer: finishing the batch in hand; once more stops at once\n")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,55 @@
+"""Time as a dependency: production code takes a Clock, tests pass a fake one."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time. Thread-safe."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+STEP_S = 0.1
+
+
+class Ages:
+    """
+    Ages of moments noted by the wall clock, which may be set in between: then no age is better than a wrong one.
+
+    Not thread-safe.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Watch *clock* from now on."""
+        self._clock = clock
+        self._base = clock.now() - clock.monotonic()
+        self._since = float("-inf")
+
+    def age_s(self, moment: float) -> float | None:
+        """Return the seconds since *moment*; None where the wall clock was set meanwhile, as far as that can be told."""
+        now = self._clock.now()
+        base = now - self._clock.monotonic()
+        if abs(base - self._base) > STEP_S:
+            self._base, self._since = base, now
+        return now - moment if self._since <= moment <= now else None

@@ -1,0 +1,307 @@
+"""
+The shape of ``syncer.toml``: one Struct per section, one described field per key.
+
+What the keys mean together (precedence, glob matching, policies) is in ``effective.py``; reading is in ``loader.py``.
+``docs/config.md`` and the template of ``syncer config init`` are made from the descriptions here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from syncer.core.policy import OnDelete, OnNull, OnTie, Presence
+from syncer.core.schema import SchemaDifference
+from syncer.core.side import Direction
+from syncer.mysql.endpoint import SslMode
+
+
+def _text(description: str, example: str = "") -> Meta:
+    return Meta(description=description, examples=[example] if example else None)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: an unknown key is an error, nothing is changed after loading."""
+
+
+class EndpointSection(Section, frozen=True, kw_only=True):
+    """One primary: a URL, or its parts."""
+
+    url: Annotated[
+        str | None,
+        _text(
+            "mysql://user@host:port/database?ssl-mode=..., or a DSN h=,P=,u=,D=",
+            "mysql://syncer@db1:3306/shop",
+        ),
+    ] = None
+    host: Annotated[str | None, _text("host name or address, instead of url", "db1")] = None
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65_535)] | None, _text("TCP port; where not set: 3306")
+    ] = None
+    socket: Annotated[
+        str | None, _text("path of a unix socket, instead of host", "/run/mysqld/mysqld.sock")
+    ] = None
+    user: Annotated[str | None, _text("account name", "syncer")] = None
+    password_file: Annotated[
+        str | None, _text("file whose first line is the password", "/run/secrets/db1")
+    ] = None
+    password_env: Annotated[
+        str | None, _text("environment variable that holds the password", "DB1_PASSWORD")
+    ] = None
+    ssl_mode: Annotated[
+        SslMode | None,
+        _text("disabled, preferred, required, verify-ca or verify-identity", "verify-identity"),
+    ] = None
+    ssl_ca: Annotated[str | None, _text("file with the CA certificates", "/etc/ssl/db-ca.pem")] = (
+        None
+    )
+    ssl_cert: Annotated[str | None, _text("file with the client certificate")] = None
+    ssl_key: Annotated[str | None, _text("file with the client key")] = None
+
+
+class SyncSection(Section, frozen=True, kw_only=True):
+    """Which tables are kept equal, and which way differences travel. Globs: * ? [abc]."""
+
+    databases: Annotated[
+        tuple[str, ...], _text("only tables of these databases (globs)", '["shop"]')
+    ] = ()
+    tables: Annotated[
+        tuple[str, ...],
+        _text("only these tables (globs on database.table)", '["shop.*", "crm.customers"]'),
+    ] = ()
+    ignore_databases: Annotated[
+        tuple[str, ...], _text("never tables of these databases (globs)", '["scratch_*"]')
+    ] = ()
+    ignore_tables: Annotated[
+        tuple[str, ...], _text("never these tables (globs on database.table)", '["shop.log_*"]')
+    ] = ()
+    direction: Annotated[
+        Direction, _text("both: two-way; a-to-b or b-to-a: the source decides everything")
+    ] = Direction.BOTH
+    schema_difference: Annotated[
+        SchemaDifference,
+        _text(
+            "what becomes of a table whose definitions stop fitting each other. pause: it waits until they do; "
+            "ignore-extra: columns of one side alone that have a default are left out, all else waits; stop: the run ends"
+        ),
+    ] = SchemaDifference.PAUSE
+
+
+class PolicySection(Section, frozen=True, kw_only=True):
+    """What is decided when both sides changed the same row. Only conflicts are concerned."""
+
+    rule: Annotated[
+        str,
+        _text(
+            "newest[:column], oldest[:column], highest_version:column, lowest_version:column, "
+            "prefer:a, prefer:b or hold (a person decides)",
+        ),
+    ] = "hold"
+    on_delete: Annotated[
+        OnDelete | None,
+        _text(
+            "update_wins, delete_wins or hold: an update against a delete, where the rule compares a column"
+        ),
+    ] = None
+    on_tie: Annotated[
+        OnTie | None, _text("a, b or hold: two equal values under a comparing rule")
+    ] = None
+    on_null: Annotated[
+        OnNull | None, _text("lose or hold: NULL in the rule's column on one side")
+    ] = None
+    presence: Annotated[
+        Presence,
+        _text("copy or hold: a row on one side only of which no stream ever told"),
+    ] = Presence.COPY
+
+
+class TableSection(Section, frozen=True, kw_only=True):
+    """Settings of some tables. Of several matching entries the later wins, key by key; a key not set falls back."""
+
+    match: Annotated[str, _text("glob on database.table", "shop.orders")]
+    direction: Annotated[Direction | None, _text("as in [sync]")] = None
+    rule: Annotated[str | None, _text("as in [policy]", "newest:updated_at")] = None
+    on_delete: Annotated[OnDelete | None, _text("as in [policy]")] = None
+    on_tie: Annotated[OnTie | None, _text("as in [policy]")] = None
+    on_null: Annotated[OnNull | None, _text("as in [policy]")] = None
+    presence: Annotated[Presence | None, _text("as in [policy]")] = None
+    key: Annotated[
+        str | None,
+        _text(
+            "the columns of the unique key, NOT NULL, that tells rows apart; where not set: the primary key, else the "
+            "shortest unique key",
+            "tenant, code",
+        ),
+    ] = None
+    ignore_columns: Annotated[
+        tuple[str, ...] | None, _text("columns neither compared nor written", '["cached_total"]')
+    ] = None
+
+
+class EngineSection(Section, frozen=True, kw_only=True):
+    """How hard the servers are worked. The defaults suit most pairs."""
+
+    chunk_time_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="seconds one chunk of a whole-table comparison should take"),
+    ] = 0.5
+    chunk_rows_min: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="a chunk never holds fewer rows")
+    ] = 50
+    chunk_rows_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="a chunk never holds more rows")
+    ] = 20_000
+    batch_rows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="most rows that one transaction of ours reads and writes; a user's transaction "
+            "that fits arrives whole",
+        ),
+    ] = 1_000
+    lock_wait_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=60,
+            description="innodb_lock_wait_timeout of our sessions: we give way soon and try again",
+        ),
+    ] = 1
+    retry_limit: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            description="tries of a row that the target refuses (foreign key, unique key) before it is "
+            "held as a conflict",
+        ),
+    ] = 8
+    backoff_max_s: Annotated[
+        float,
+        Meta(ge=0.1, le=3_600, description="longest pause between two tries to reach a server"),
+    ] = 30.0
+    connect_timeout_s: Annotated[
+        float, Meta(ge=0.1, le=600, description="seconds a connection attempt may take")
+    ] = 10.0
+    statement_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="seconds a statement of ours may take; a server that is silent for 10 more is taken for lost",
+        ),
+    ] = 300.0
+
+    def __post_init__(self) -> None:
+        if self.chunk_rows_min > self.chunk_rows_max:
+            raise ValueError("chunk_rows_min is greater than chunk_rows_max")
+
+
+class ThrottleSection(Section, frozen=True, kw_only=True):
+    """When whole-table comparisons and copies give way to the application. Live changes are never held up."""
+
+    max_load: Annotated[
+        tuple[str, ...],
+        _text(
+            "pause while a status variable of either primary is above its limit; empty: never",
+            '["Threads_running=25"]',
+        ),
+    ] = ("Threads_running=25",)
+    rows_per_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="most rows compared or copied per second; 0: no limit",
+        ),
+    ] = 0
+    pause_file: Annotated[
+        str | None, _text("pause while this file exists", "/run/syncer/pause")
+    ] = None
+
+    def loads(self) -> dict[str, int]:
+        """Return the limits of ``max_load`` by variable. Raises ValueError where one is not ``NAME=NUMBER``."""
+        found = {}
+        for text in self.max_load:
+            name, sign, most = text.partition("=")
+            if not sign or not most.strip().isdecimal() or not name.strip().isidentifier():
+                raise ValueError(f"max_load: {text!r} is not NAME=NUMBER, as in Threads_running=25")
+            found[name.strip()] = int(most)
+        return found
+
+    def __post_init__(self) -> None:
+        self.loads()
+
+
+class HeartbeatSection(Section, frozen=True, kw_only=True):
+    """A tiny write per side on an interval: measures lag on idle servers, keeps positions moving, watches the clocks."""
+
+    interval_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="seconds between two heartbeats of a side, at least 0.1; 0 for none: then lag is known only "
+            "while others write, to the whole second on MariaDB, and the clocks are compared at the start only",
+        ),
+    ] = 1.0
+    source: Annotated[
+        bool,
+        Meta(
+            description="write heartbeats also to a side that no table is written to, the source of a one-way run"
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        if 0 < self.interval_s < 0.1:
+            raise ValueError("interval_s is below 0.1: a heartbeat costs its server a commit")
+
+
+class LogSection(Section, frozen=True, kw_only=True):
+    """Logs go to stderr."""
+
+    format: Annotated[
+        Literal["console", "json"] | None,
+        _text("console or json; where not set: console on a terminal, else json"),
+    ] = None
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _text("debug, info, warning or error: least severity shown"),
+    ] = "info"
+
+
+class FileConfig(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    ledger: Annotated[str, _text("the file that remembers positions, dirty keys and conflicts")] = (
+        "./syncer.db"
+    )
+    pair: Annotated[
+        Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] | None,
+        _text("name of the pair in the marker rows; where not set: made from both addresses"),
+    ] = None
+    a: EndpointSection = EndpointSection()
+    b: EndpointSection = EndpointSection()
+    sync: SyncSection = SyncSection()
+    policy: PolicySection = PolicySection()
+    table: tuple[TableSection, ...] = ()
+    engine: EngineSection = EngineSection()
+    heartbeat: HeartbeatSection = HeartbeatSection()
+    throttle: ThrottleSection = ThrottleSection()
+    log: LogSection = LogSection()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "a": EndpointSection,
+    "b": EndpointSection,
+    "sync": SyncSection,
+    "policy": PolicySection,
+    "engine": EngineSection,
+    "heartbeat": HeartbeatSection,
+    "throttle": ThrottleSection,
+    "log": LogSection,
+}
+"""Every section that is a table of its own, in file order; ``[[table]]`` stands between policy and engine."""

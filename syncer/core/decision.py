@@ -1,0 +1,430 @@
+"""
+The decision: what to do about one key, as a pure function of its marks, the two rows and the policy.
+
+The model in ``tests/model`` drives this very function. INV-5, INV-6, INV-7; kinds and rules: conflicts.md §2-§5.
+"""
+
+from __future__ import annotations
+
+import decimal
+import enum
+
+import msgspec
+
+from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
+from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence, RuleKind
+from syncer.core.side import SIDES, Side
+from syncer.core.visibility import Horizon
+
+COMMIT_TIE_US = 1_000_000
+"""Commit times of MariaDB are whole seconds: closer than this is a tie (inclusive)."""
+
+
+class Verdict(enum.StrEnum):
+    """What becomes of a key in this cycle."""
+
+    EQUAL = "equal"
+    """Rows equal: clear marks <= lower on both sides."""
+    COPY = "copy"
+    """Make the target what the source is (its row or its absence)."""
+    HOLD = "hold"
+    """A person decides; marks stay."""
+    AMBIGUOUS = "ambiguous"
+    """A mark lies in (lower, upper]: read again (INV-5)."""
+    LATER = "later"
+    """Only marks after upper: nothing may be said yet."""
+    ALARM = "alarm"
+    """Rows differ and no side is marked: inexact marks on both sides, loudly."""
+
+
+class ConflictKind(enum.StrEnum):
+    """Why a person, a rule or the journal is concerned with a key."""
+
+    INSERT_INSERT = "insert_insert"
+    UPDATE_UPDATE = "update_update"
+    UPDATE_DELETE = "update_delete"
+    RECREATE = "recreate"
+    PRESENCE_AMBIGUOUS = "presence_ambiguous"
+    DRIFT = "drift"
+    APPLY_ERROR = "apply_error"
+    UNIQUE_VIOLATION = "unique_violation"
+    FK_PARENT_MISSING = "fk_parent_missing"
+    FK_CHILD_EXISTS = "fk_child_exists"
+    READ_BACK = "read_back"
+
+
+class RowFact(msgspec.Struct, frozen=True):
+    """
+    What a read says of one key on one side.
+
+    Attributes:
+        digest: digest of the row; None where it is absent.
+        rule_value: the rule column's value in a form whose order is the column's (see ``mysql/reader.py``); None for
+            NULL, a zero date, an absent row, or a rule without a column.
+    """
+
+    digest: str | None
+    rule_value: int | str | decimal.Decimal | None = None
+
+    @property
+    def present(self) -> bool:
+        """The row exists."""
+        return self.digest is not None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The result.
+
+    Attributes:
+        winner: the side whose state travels to the other; None unless the verdict is COPY.
+        conflict: its kind, where a journal entry is due; None for one-sided changes.
+        rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
+        path: how the rule came to its result: rule, tie, null, on_delete, incarnation, presence, exact, direction, one_sided.
+        possible: it may be no conflict: one side's history is known inexactly.
+    """
+
+    verdict: Verdict
+    winner: Side | None = None
+    conflict: ConflictKind | None = None
+    rule: str = ""
+    path: str = ""
+    possible: bool = False
+
+
+def decide(
+    marks: KeyMarks,
+    rows: dict[Side, RowFact],
+    horizons: dict[Side, Horizon],
+    policy: Policy,
+) -> Decision:
+    """
+    Decide one key.
+
+    Args:
+        marks: all uncleared marks of the key, read after the fence (INV-4).
+        rows: one read per side, taken within *horizons*.
+        policy: total for the table (``Policy.holes`` is empty).
+    """
+    if any(_ambiguous(marks.of(side), horizons[side]) for side in SIDES):
+        return Decision(verdict=Verdict.AMBIGUOUS)
+    exact = {side: _exactly_changed(marks.of(side), horizons[side]) for side in SIDES}
+    inexact = {side: _inexactly_changed(marks.of(side), horizons[side]) for side in SIDES}
+    changed = [side for side in SIDES if exact[side] or inexact[side]]
+    if not changed and any(_has_any(marks.of(side)) for side in SIDES):
+        return Decision(verdict=Verdict.LATER)
+    if rows[Side.A].digest == rows[Side.B].digest:
+        return Decision(verdict=Verdict.EQUAL)
+    if not changed:
+        return Decision(verdict=Verdict.ALARM)
+    if policy.direction.source is not None:
+        return _one_way(policy, policy.direction.source, exact, inexact, marks, rows)
+    exactly = [side for side in SIDES if exact[side]]
+    if len(exactly) == 2:
+        return _conflict(marks, rows, policy)
+    if len(exactly) == 1 and inexact[exactly[0].other] and _came_and_went(exactly[0], marks, rows):
+        return _unknown_history(marks, rows, policy)
+    if any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
+        return _conflict(marks, rows, policy)
+    if len(exactly) == 1:
+        return _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)
+    if len(changed) == 1:
+        return _one_inexact(changed[0], marks, rows)
+    return _unknown_history(marks, rows, policy)
+
+
+def _ambiguous(marks: SideMarks, horizon: Horizon) -> bool:
+    """
+    Say whether a mark may lie in (lower, upper] (INV-5).
+
+    A folded mark that begins at or below *lower* and ends above *upper* may hide one in between, unless there is no
+    number in between.
+    """
+    if horizon.upper <= horizon.lower:
+        return False
+    spans = []
+    if marks.exact is not None:
+        spans.append((marks.exact.first_seq, marks.exact.last_seq))
+    if marks.inexact_first is not None and marks.inexact_last is not None:
+        spans.append((marks.inexact_first, marks.inexact_last))
+    return any(last > horizon.lower and first <= horizon.upper for first, last in spans)
+
+
+def _exactly_changed(marks: SideMarks, horizon: Horizon) -> bool:
+    return marks.exact is not None and marks.exact.first_seq <= horizon.lower
+
+
+def _inexactly_changed(marks: SideMarks, horizon: Horizon) -> bool:
+    return marks.inexact_first is not None and marks.inexact_first <= horizon.lower
+
+
+def _has_any(marks: SideMarks) -> bool:
+    return marks.exact is not None or marks.inexact_first is not None
+
+
+def _came_and_went(side: Side, marks: KeyMarks, rows: dict[Side, RowFact]) -> bool:
+    """*side* had no such row when both agreed and has none now: its delete was of a row of its own."""
+    touch = marks.of(side).exact
+    return touch is not None and touch.first_op is Op.INSERT and not rows[side].present
+
+
+def _told(side: Side, marks: KeyMarks) -> bool:
+    """An event said that rows of *side* went: the only inexact marks that may delete (INV-6)."""
+    return marks.of(side).reason in {Reason.TRUNCATE, Reason.STATEMENT, Reason.CASCADE}
+
+
+def _went_unseen(
+    side: Side,
+    exact: dict[Side, bool],
+    inexact: dict[Side, bool],
+    marks: KeyMarks,
+    rows: dict[Side, RowFact],
+) -> bool:
+    """
+    Say whether the row of *side* was deleted without an event (``core/cascade.py``), and the other side's was changed.
+
+    Both had the row when they last agreed: the other side's first operation was no INSERT, or a cascade changed its row. No
+    gap in the history of *side* explains that its row is absent.
+    """
+    other = side.other
+    theirs = marks.of(other)
+    if rows[side].present or not rows[other].present or exact[side]:
+        return False
+    if inexact[side] and marks.of(side).reason is not Reason.CASCADE:
+        return False
+    if exact[other]:
+        return _had_it(theirs)
+    return inexact[other] and not inexact[side] and theirs.reason is Reason.CASCADE
+
+
+def _had_it(marks: SideMarks) -> bool:
+    """
+    Say whether the side of *marks*, which changed exactly, had the row when both last agreed.
+
+    Not where an inexact mark of before its first exact change may hide the row's insert. A cascade inserts nothing.
+    """
+    if marks.exact is None or marks.exact.first_op is Op.INSERT:
+        return False
+    gap = marks.inexact_first if marks.reason is not Reason.CASCADE else None
+    return gap is None or gap > marks.exact.first_seq
+
+
+def _one_way(
+    policy: Policy,
+    source: Side,
+    exact: dict[Side, bool],
+    inexact: dict[Side, bool],
+    marks: KeyMarks,
+    rows: dict[Side, RowFact],
+) -> Decision:
+    """
+    The source decides; what the target wrote by itself is journaled before it is overwritten.
+
+    A row that only the target has and that no stream ever told of goes at the baseline: the source decides what is there.
+    After a gap in a history that was known, or with presence=hold, it is held.
+    """
+    target = source.other
+    deleted = exact[source] and not _came_and_went(source, marks, rows)
+    guessed = not rows[source].present and not (deleted or exact[target] or _told(source, marks))
+    reasons = {marks.of(s).reason for s in SIDES if inexact[s]}
+    if guessed and (policy.presence is Presence.HOLD or reasons - {Reason.BASELINE}):
+        return Decision(
+            verdict=Verdict.HOLD,
+            conflict=ConflictKind.PRESENCE_AMBIGUOUS,
+            rule="absent without history: hold",
+            path="presence",
+        )
+    conflict = None
+    if guessed:
+        conflict = ConflictKind.PRESENCE_AMBIGUOUS
+    elif exact[target] or (inexact[target] and rows[target].present):
+        conflict = conflict_kind(marks, rows) if exact[source] else ConflictKind.DRIFT
+    return Decision(
+        verdict=Verdict.COPY,
+        winner=source,
+        conflict=conflict,
+        rule=f"direction={'a-to-b' if source is Side.A else 'b-to-a'}",
+        path="direction",
+        possible=conflict is not None and not exact[target],
+    )
+
+
+def _one_exact(
+    winner: Side,
+    other_inexact: bool,
+    marks: KeyMarks,
+    rows: dict[Side, RowFact],
+    policy: Policy,
+) -> Decision:
+    """
+    INV-7: the exactly changed side wins whatever the rule; if the other may have changed too, say so.
+
+    A row that the other side lacks and whose history begins with the baseline is copied as any such row is (presence=copy).
+    """
+    if not other_inexact:
+        return Decision(verdict=Verdict.COPY, winner=winner, path="one_sided")
+    if _new_row(marks.of(winner)) and not rows[winner.other].present:
+        return Decision(verdict=Verdict.COPY, winner=winner, path="one_sided")
+    never_known = marks.of(winner.other).reason is Reason.BASELINE
+    if never_known and not rows[winner.other].present and policy.presence is Presence.COPY:
+        return Decision(verdict=Verdict.COPY, winner=winner, rule="presence=copy", path="presence")
+    return Decision(
+        verdict=Verdict.COPY,
+        winner=winner,
+        conflict=conflict_kind(marks, rows),
+        rule="exact_history",
+        path="exact",
+        possible=True,
+    )
+
+
+def _new_row(marks: SideMarks) -> bool:
+    """
+    Say whether the key is known to have been absent when both sides last agreed: its side's first operation is an INSERT.
+
+    Not where an inexact mark may hide the delete of an older row before it. A baseline hides none: it knows no agreement.
+    """
+    if marks.exact is None or marks.exact.first_op is not Op.INSERT:
+        return False
+    return marks.inexact_first is None or marks.reason is Reason.BASELINE
+
+
+def _one_inexact(winner: Side, marks: KeyMarks, rows: dict[Side, RowFact]) -> Decision:
+    """
+    Only one side may have changed: rows were equal before, so it did (model README §6).
+
+    Its absence deletes at the other side only where an event said so: a gap in the history is no evidence of a delete.
+    """
+    if not rows[winner].present and not _told(winner, marks):
+        return Decision(
+            verdict=Verdict.HOLD,
+            conflict=ConflictKind.PRESENCE_AMBIGUOUS,
+            rule="absent after a gap: hold",
+            path="presence",
+        )
+    return Decision(verdict=Verdict.COPY, winner=winner, path="one_sided")
+
+
+def _unknown_history(marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy) -> Decision:
+    """No exact change is known: nothing is deleted on a guess (INV-6)."""
+    present = [side for side in SIDES if rows[side].present]
+    unknown = [side for side in SIDES if marks.of(side).inexact_first is not None]
+    if len(present) == 1:
+        gap = any(marks.of(side).reason is not Reason.BASELINE for side in unknown)
+        if policy.presence is Presence.HOLD or gap:
+            # A gap in a known history may hide a delete: copying would bring it back. A mark without a reason is an alarm's.
+            return Decision(
+                verdict=Verdict.HOLD,
+                conflict=ConflictKind.PRESENCE_AMBIGUOUS,
+                rule="presence after a gap: hold" if gap else "presence=hold",
+                path="presence",
+            )
+        return Decision(
+            verdict=Verdict.COPY,
+            winner=present[0],
+            conflict=None,
+            rule="presence=copy",
+            path="presence",
+        )
+    return _by_rule(ConflictKind.DRIFT, marks, rows, policy)
+
+
+def _conflict(marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy) -> Decision:
+    kind = conflict_kind(marks, rows)
+    if policy.rule.kind is RuleKind.HOLD:
+        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="hold", path="rule")
+    if policy.rule.kind is RuleKind.PREFER:
+        return _won(policy.rule.side or Side.A, kind, str(policy.rule), "rule")
+    if not (rows[Side.A].present and rows[Side.B].present):
+        return _update_delete(kind, marks, rows, policy)
+    return _by_rule(kind, marks, rows, policy)
+
+
+def _update_delete(
+    kind: ConflictKind, marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy
+) -> Decision:
+    """One side is absent: a column rule has nothing to compare; commit times have, unless on_delete is set."""
+    live = Side.A if rows[Side.A].present else Side.B
+    if policy.on_delete is None and policy.rule.column is None and policy.rule.kind.temporal:
+        return _by_commit_time(kind, marks, policy)
+    if policy.on_delete is OnDelete.UPDATE_WINS:
+        return _won(live, kind, "on_delete=update_wins", "on_delete")
+    if policy.on_delete is OnDelete.DELETE_WINS:
+        if _unseen_by_delete(marks.of(live).exact):
+            return _won(live, kind, "on_delete=delete_wins: another row", "incarnation")
+        return _won(live.other, kind, "on_delete=delete_wins", "on_delete")
+    return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_delete=hold", path="on_delete")
+
+
+def _renewed(touch: Touch | None) -> bool:
+    """Say whether the row that both had agreed on went and another came in its place (conflicts.md §4, recreate)."""
+    return touch is not None and touch.recreated and touch.first_op is not Op.INSERT
+
+
+def _unseen_by_delete(live: Touch | None) -> bool:
+    """Say whether the live row is younger than the last agreement: the other side's delete was not of it."""
+    return live is not None and (live.recreated or live.first_op is Op.INSERT)
+
+
+def _by_rule(
+    kind: ConflictKind, marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy
+) -> Decision:
+    rule = policy.rule
+    if rule.kind is RuleKind.HOLD:
+        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="hold", path="rule")
+    if rule.kind is RuleKind.PREFER:
+        return _won(rule.side or Side.A, kind, str(rule), "rule")
+    renewed = [side for side in SIDES if _renewed(marks.of(side).exact)]
+    if len(renewed) == 1:
+        winner = renewed[0] if rule.kind.takes_greater else renewed[0].other
+        return _won(winner, kind, f"{rule}: incarnation", "incarnation")
+    if rule.column is None:
+        return _by_commit_time(kind, marks, policy)
+    a, b = rows[Side.A].rule_value, rows[Side.B].rule_value
+    if a is None and b is None:
+        return _tie(kind, policy, "null")
+    if a is None or b is None:
+        if policy.on_null is OnNull.LOSE:
+            return _won(Side.A if b is None else Side.B, kind, "on_null=lose", "null")
+        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_null=hold", path="null")
+    if a == b:
+        return _tie(kind, policy, "tie")
+    a_greater = a > b  # type: ignore[operator]  # both come from one column: one type
+    winner = Side.A if a_greater == rule.kind.takes_greater else Side.B
+    return _won(winner, kind, str(rule), "rule")
+
+
+def _by_commit_time(kind: ConflictKind, marks: KeyMarks, policy: Policy) -> Decision:
+    """Compare the commit times of the last exact changes; both must be known."""
+    a, b = marks.a.exact, marks.b.exact
+    if a is None or b is None or not a.commit_us or not b.commit_us:
+        return Decision(
+            verdict=Verdict.HOLD, conflict=kind, rule="no commit time: hold", path="null"
+        )
+    whole_seconds = a.commit_us % COMMIT_TIE_US == 0 or b.commit_us % COMMIT_TIE_US == 0
+    if abs(a.commit_us - b.commit_us) <= (COMMIT_TIE_US if whole_seconds else 0):
+        return _tie(kind, policy, "tie")
+    a_wins = (a.commit_us > b.commit_us) == policy.rule.kind.takes_greater
+    return _won(Side.A if a_wins else Side.B, kind, str(policy.rule), "rule")
+
+
+def _tie(kind: ConflictKind, policy: Policy, path: str) -> Decision:
+    if policy.on_tie in {OnTie.A, OnTie.B}:
+        return _won(Side(policy.on_tie.value), kind, f"on_tie={policy.on_tie.value}", path)
+    return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_tie=hold", path=path)
+
+
+def _won(winner: Side, kind: ConflictKind, rule: str, path: str) -> Decision:
+    return Decision(verdict=Verdict.COPY, winner=winner, conflict=kind, rule=rule, path=path)
+
+
+def conflict_kind(marks: KeyMarks, rows: dict[Side, RowFact]) -> ConflictKind:
+    """Name the conflict from what each side did since both agreed, and from what is there now."""
+    touches: list[Touch] = [t for t in (marks.a.exact, marks.b.exact) if t is not None]
+    if any(_renewed(touch) for touch in touches):
+        return ConflictKind.RECREATE
+    if rows[Side.A].present != rows[Side.B].present:
+        return ConflictKind.UPDATE_DELETE
+    if any(touch.first_op is Op.INSERT for touch in touches):
+        return ConflictKind.INSERT_INSERT
+    return ConflictKind.UPDATE_UPDATE

@@ -1,0 +1,105 @@
+"""What a tailer hands to the ledger, and the ledger's side of that bargain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from syncer.core.key import StoredKey
+from syncer.core.mark import KeyMark, Lookup, SpanMark
+from syncer.core.position import StreamPosition
+from syncer.core.side import Side
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """Keys of one table that a batch of ours wrote: the side's earlier marks of them are obsolete (INV-12)."""
+
+    table_id: int
+    keys: tuple[StoredKey, ...]
+
+
+OPEN_BRANCH = ""
+"""Stands for the xid of the XA branch that is being read; no real one is empty."""
+
+
+class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    One transaction of a stream, reduced to what the ledger keeps. Applied in the order: erase, then marks.
+
+    Attributes:
+        seq: its number on that side; consecutive.
+        marks: exact marks, and inexact ones for keys of unknown own batches.
+        spans: whole tables to mark inexactly.
+        lookups: children that changed without an event.
+        erase: own writes met in the stream.
+        batch_id: the batch of ours that this transaction is; None for anybody else's.
+        prepared_xid: XA PREPARE: *marks* are held under this id, not marked yet (INV-18).
+        committed_xid: XA COMMIT: the marks held under this id become marks stamped with *seq*, before *marks*; OPEN_BRANCH: those
+            of a branch that was read until now and that ends without a PREPARE.
+        rolled_back_xid: XA ROLLBACK: the marks held under this id are dropped.
+        spilled: XA PREPARE: parts of the branch were spilled before; they are the first of what is held.
+    """
+
+    seq: int
+    marks: tuple[KeyMark, ...] = ()
+    spans: tuple[SpanMark, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    erase: tuple[Erasure, ...] = ()
+    batch_id: int | None = None
+    prepared_xid: str | None = None
+    committed_xid: str | None = None
+    rolled_back_xid: str | None = None
+    spilled: bool = False
+
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """
+    One row of a batch: every spelling of its key that may show up in the target's stream.
+
+    The place of an item in its batch is its bit in the marker row's bitmap (INV-10).
+
+    Attributes:
+        every: a copied range instead: every row of the table in the batch's transaction is the batch's own.
+    """
+
+    table_id: int
+    keys: tuple[StoredKey, ...]
+    every: bool = False
+
+
+class MarkStore(Protocol):
+    """Where tailers persist. Thread-safe; every method is one durable transaction that ends all or nothing."""
+
+    def record(
+        self, side: Side, records: Sequence[TransactionRecord], position: StreamPosition
+    ) -> None:
+        """
+        Persist whole transactions together with the position after the last of them (INV-1).
+
+        *records* may be empty: the position alone moves (rotation, events of others between transactions).
+        """
+        ...
+
+    def spill(self, side: Side, marks: Sequence[KeyMark], lookups: Sequence[Lookup] = ()) -> None:
+        """
+        Persist marks and lookups of a transaction whose end is not in sight, before its position.
+
+        Harmless: marking twice is marking once, and their number is not reached by any proof before the end is recorded.
+        """
+        ...
+
+    def spill_branch(
+        self, side: Side, marks: Sequence[KeyMark], lookups: Sequence[Lookup], *, first: bool
+    ) -> None:
+        """
+        Persist a part of an XA branch whose PREPARE is not in sight: held, not marked (INV-18).
+
+        The *first* one takes the place of what is left of a branch whose PREPARE was never read.
+        """
+        ...
+
+    def batch_items(self, side: Side, batch_id: int) -> tuple[BatchItem, ...] | None:
+        """Return the items of a batch sent to *side*, in bit order; None where this ledger does not know the batch."""
+        ...

@@ -1,0 +1,170 @@
+"""Intents: what is about to be written, and what was (INV-8, INV-10 to INV-13)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from syncer.core.key import StoredKey
+from syncer.core.mark import Op
+from syncer.core.record import BatchItem
+from syncer.core.side import Side
+from syncer.errors import LedgerError
+from syncer.ledger import queries as q
+from syncer.ledger.journal import Journal
+from syncer.ledger.records import Batch, ConflictStatus, CopiedRange, IntentItem
+from syncer.ledger.spans import Spans
+
+_NEXT = "next_batch"
+
+
+class _Item(msgspec.Struct, frozen=True, array_like=True):
+    """An IntentItem as stored: the entry by its id."""
+
+    table_id: int
+    keys: tuple[StoredKey, ...]
+    action: Op
+    present: bool
+    conflict_id: int | None
+    copied: CopiedRange | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[_Item, ...]).decode
+
+
+class Batches(Journal, Spans):
+    """The part of the ledger that remembers what was sent."""
+
+    def next_batch_id(self) -> int:
+        """
+        Return a number that no batch of this ledger ever had, and none that a stream has shown; 1 is the first.
+
+        A ledger that was put back from a copy meets batches in the streams that it does not know.
+        """
+        with self._writing() as db:
+            met: int = db.execute(q.TOP_CONFIRMED).fetchone()[0]
+            number = max(int(self._get_meta(_NEXT) or 1), met + 1)
+            self._put_meta(_NEXT, str(number + 1))
+            return number
+
+    def last_batch_id(self) -> int:
+        """Return the greatest number given out or reserved so far; 0 before the first."""
+        with self._reading():
+            return int(self._get_meta(_NEXT) or 1) - 1
+
+    def reserve_batch_ids(self, upto: int) -> None:
+        """Never give out a number up to *upto* (inclusive): a server has seen it from an earlier ledger."""
+        with self._writing():
+            if upto >= int(self._get_meta(_NEXT) or 1):
+                self._put_meta(_NEXT, str(upto + 1))
+
+    def begin_batches(self, batches: Sequence[Batch]) -> None:
+        """Store intents and their entries (pending) durably, before anything is sent (INV-8)."""
+        now = self._clock.now()
+        with self._writing(durable=True) as db:
+            for batch in batches:
+                items = tuple(self._store_item(item, batch.batch_id, now) for item in batch.items)
+                lower = (batch.lower.get(Side.A), batch.lower.get(Side.B))
+                db.execute(
+                    q.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
+                )
+
+    def _store_item(self, item: IntentItem, batch_id: int, now: float) -> _Item:
+        number = None
+        if item.conflict is not None:
+            number = self._add_conflict(item.conflict, ConflictStatus.PENDING, batch_id, now)
+        return _Item(item.table_id, item.keys, item.action, item.present, number, item.copied)
+
+    def finish(self, batch_id: int, written: Collection[int]) -> None:
+        """
+        Close an intent whose transaction is committed: durable, one transaction (INV-11).
+
+        Args:
+            written: places of the items that the target's marker row names (INV-10). Their marks are cleared and their
+                entries become final; the entries of the others are dropped and their marks stay.
+
+        Raises:
+            LedgerError: no such open intent.
+        """
+        now = self._clock.now()
+        done = set(written)
+        with self._writing(durable=True) as db:
+            target, lower, items = self._open_batch(batch_id)
+            keys: dict[int, dict[StoredKey, bool]] = {}
+            for place, item in enumerate(items):
+                if place in done:
+                    keys.setdefault(item.table_id, {}).update(
+                        dict.fromkeys(item.keys, item.present)
+                    )
+                    if item.copied is not None:
+                        self._take_out(item.table_id, item.copied, lower, now)
+                if item.conflict_id is None:
+                    continue
+                if place in done:
+                    db.execute(q.SET_STATUS, (ConflictStatus.APPLIED.value, now, item.conflict_id))
+                else:
+                    db.execute(q.DROP_CONFLICT, (item.conflict_id,))
+            for table_id, present in keys.items():
+                self._clear_marks(table_id, list(present), lower, present)
+                self._settle_holds(table_id, list(present), now)
+            db.execute(q.FINISH_BATCH, (batch_id,))
+            db.execute(q.DROP_DONE, (batch_id,))
+            db.execute(q.CONFIRM, (target.value, batch_id))
+
+    def drop(self, batch_id: int) -> None:
+        """Close an intent of which nothing was written: entries and intent go, marks stay. Raises LedgerError as finish."""
+        with self._writing(durable=True) as db:
+            _, _, items = self._open_batch(batch_id)
+            db.executemany(
+                q.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]
+            )
+            db.execute(q.DROP_BATCH, (batch_id,))
+
+    def _open_batch(self, batch_id: int) -> tuple[Side, dict[Side, int], tuple[_Item, ...]]:
+        row = self._db.execute(q.GET_BATCH, (batch_id,)).fetchone()
+        if row is None or row[4]:
+            raise LedgerError(f"the ledger {self.path} has no open batch {batch_id}")
+        return Side(row[0]), _lower(row[1:3]), _decode(row[3])
+
+    def open_batches(self) -> list[Batch]:
+        """Return the intents without an outcome, oldest first."""
+        with self._reading() as db:
+            rows = db.execute(q.OPEN_BATCHES).fetchall()
+            return [
+                Batch(
+                    batch_id=number,
+                    target=Side(target),
+                    lower=_lower(lower),
+                    items=tuple(self._load_item(item) for item in _decode(items)),
+                )
+                for number, target, *lower, items in rows
+            ]
+
+    def _load_item(self, item: _Item) -> IntentItem:
+        return IntentItem(
+            table_id=item.table_id,
+            keys=item.keys,
+            action=item.action,
+            present=item.present,
+            copied=item.copied,
+            conflict=None if item.conflict_id is None else self._entry(item.conflict_id),
+        )
+
+    def batch_items(self, side: Side, batch_id: int) -> tuple[BatchItem, ...] | None:
+        """Return the items of a batch sent to *side*, in bit order; None where this ledger does not know it."""
+        with self._reading() as db:
+            row = db.execute(q.GET_BATCH, (batch_id,)).fetchone()
+            if row is None or row[0] != side.value:
+                return None
+            return tuple(
+                BatchItem(item.table_id, item.keys, item.copied is not None)
+                for item in _decode(row[3])
+            )
+
+
+def _lower(columns: Sequence[Any]) -> dict[Side, int]:
+    a, b = columns
+    return {side: seq for side, seq in ((Side.A, a), (Side.B, b)) if seq is not None}

@@ -1,0 +1,255 @@
+"""What the reconciler asks of the marks: which keys are due, what is known of them, what has become of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from syncer.core.key import StoredKey
+from syncer.core.mark import KeyMarks, SideMarks, Touch
+from syncer.core.side import SIDES, Side
+from syncer.ledger import queries as q
+from syncer.ledger.journal import Journal
+from syncer.ledger.ranges import Ranges, as_reason, as_touch, fold_reason
+from syncer.ledger.records import ClaimedKey, HeldKey
+
+KEYS_AT_ONCE = 256
+"""Keys per look-up; SQLite allows 999 parameters in its oldest builds."""
+
+
+class _Found:
+    """What is collected of one key on one side."""
+
+    __slots__ = ("exact", "first", "last", "points", "reason")
+
+    def __init__(self) -> None:
+        self.exact: Touch | None = None
+        self.first: int | None = None
+        self.last: int | None = None
+        self.reason: str | None = None
+        self.points: set[int] = set()
+
+    def inexact(self, first: int, last: int, reason: str | None) -> None:
+        self.first = first if self.first is None else min(self.first, first)
+        self.last = last if self.last is None else max(self.last, last)
+        self.reason = fold_reason(self.reason, reason)
+
+    def marks(self) -> SideMarks:
+        return SideMarks(self.exact, self.first, self.last, as_reason(self.reason))
+
+
+class Claims(Journal, Ranges):
+    """The part of the ledger that the reconciler uses, but for spans and batches. A claim locks nothing."""
+
+    def claim_keys(self, limit: int, now: float) -> list[ClaimedKey]:
+        """
+        Return the keys that are due, oldest mark first, at most *limit*, each key once.
+
+        A key is due where any of its marks is: not held, and its back-off is over. A run gives its lowest keys.
+        """
+        found: dict[tuple[int, StoredKey], ClaimedKey] = {}
+        with self._reading() as db:
+            points = db.execute(q.CLAIM_POINTS, (now,))
+            runs = db.execute(q.CLAIM_RUNS)
+            point, run = points.fetchone(), runs.fetchone()
+            while len(found) < limit and (point is not None or run is not None):
+                if run is None or (point is not None and point[0] < run[0]):
+                    _, table_id, key, tries, marked_at = point
+                    known = found.get((table_id, key))
+                    if known is not None:
+                        tries, marked_at = max(tries, known.tries), min(marked_at, known.marked_at)
+                    found[table_id, key] = ClaimedKey(table_id, key, tries, marked_at)
+                    point = points.fetchone()
+                    continue
+                _, table_id, low, high, step, marked_at = run
+                for number in range(low, high + 1, step):
+                    if len(found) >= limit:
+                        break
+                    found.setdefault((table_id, number), ClaimedKey(table_id, number, 0, marked_at))
+                run = runs.fetchone()
+            points.close()
+            runs.close()
+        return list(found.values())
+
+    def has_claimable(self, now: float) -> bool:
+        """Say whether a key or a span is due."""
+        with self._reading() as db:
+            return bool(db.execute(q.HAS_CLAIMABLE, (now,)).fetchone()[0])
+
+    def has_claimable_keys(self, now: float) -> bool:
+        """Say whether a key is due."""
+        with self._reading() as db:
+            return any(
+                db.execute(statement, parameters).fetchone() is not None
+                for statement, parameters in ((q.CLAIM_POINTS, (now,)), (q.CLAIM_RUNS, ()))
+            )
+
+    def next_due(self, now: float) -> float | None:
+        """Return when the next mark is due: *now* if one is, None where nothing waits but held keys."""
+        with self._reading() as db:
+            if db.execute(q.HAS_CLAIMABLE, (now,)).fetchone()[0]:
+                return now
+            due = db.execute(q.NEXT_DUE, (now,)).fetchone()[0]
+            return None if due is None else float(due)
+
+    def marks_of(self, table_id: int, keys: Sequence[StoredKey]) -> dict[StoredKey, KeyMarks]:
+        """
+        Return all marks of *keys*, held and deferred ones included; a key without any has an empty KeyMarks.
+
+        A span covers an integer key by order; any other key is taken as covered by every open span of its table.
+        """
+        found: dict[StoredKey, dict[Side, _Found]] = {
+            key: {side: _Found() for side in SIDES} for key in keys
+        }
+        with self._reading():
+            self._collect_points(table_id, keys, found)
+            self._collect_runs(table_id, keys, found)
+            self._collect_spans(table_id, found)
+        return {key: KeyMarks(m[Side.A].marks(), m[Side.B].marks()) for key, m in found.items()}
+
+    def _collect_points(
+        self, table_id: int, keys: Sequence[StoredKey], found: dict[StoredKey, dict[Side, _Found]]
+    ) -> None:
+        rest = iter(keys)
+        while some := list(itertools.islice(rest, KEYS_AT_ONCE)):
+            # Always the same number of parameters, so that the statement stays prepared.
+            some += [some[-1]] * (KEYS_AT_ONCE - len(some)) if len(some) > 8 else []
+            for row in self._db.execute(q.points_of(len(some)), (table_id, *some)):
+                into = found[row[0]][Side(row[1])]
+                into.points.add(row[2])
+                if row[2]:
+                    into.exact = as_touch(row[3:9])
+                else:
+                    into.inexact(row[3], row[4], row[9])
+
+    def _collect_runs(
+        self, table_id: int, keys: Sequence[StoredKey], found: dict[StoredKey, dict[Side, _Found]]
+    ) -> None:
+        runs, ordered = self._runs_over(table_id, keys)
+        for run in runs:
+            touch = as_touch(run.touch)
+            for key in run.keys.inside(ordered):
+                into = found[key][Side(run.side)]
+                if run.exact in into.points:
+                    continue
+                if run.exact:
+                    into.exact = touch
+                else:
+                    into.inexact(touch.first_seq, touch.last_seq, run.reason)
+
+    def _collect_spans(self, table_id: int, found: dict[StoredKey, dict[Side, _Found]]) -> None:
+        spans = self._db.execute(q.SPANS_OF, (table_id,)).fetchall()
+        for _, side_text, low, high, first, last, reason in spans:
+            side = Side(side_text)
+            for key, sides in found.items():
+                if covers(low, high, key):
+                    sides[side].inexact(first, last, reason)
+
+    def waiting_keys(self, table_id: int, limit: int) -> list[StoredKey]:
+        """Return at most *limit* keys that a claim may leave out: put off, then held ones. A key may come twice."""
+        with self._reading() as db:
+            scope = {"table_id": table_id, "limit": limit}
+            return [row[0] for row in db.execute(q.WAITING_KEYS, scope)]
+
+    def clear(
+        self,
+        table_id: int,
+        keys: Sequence[StoredKey],
+        lower: dict[Side, int],
+        present: dict[StoredKey, bool] | None = None,
+    ) -> None:
+        """
+        Delete what a decision has settled: the marks of *keys* up to *lower*, both sides (INV-6, INV-11).
+
+        A mark that reaches beyond is cut: it begins at ``lower + 1``, and its first operation is INSERT where the agreed row
+        is absent, else UPDATE if it was INSERT. A held entry of a key becomes superseded. Spans stay.
+
+        Args:
+            lower: per side; a side that is left out keeps its marks.
+            present: whether the agreed row exists, per key; None, or a key that is left out: it does.
+        """
+        now = self._clock.now()
+        with self._writing():
+            self._clear_marks(table_id, keys, lower, present)
+            self._settle_holds(table_id, keys, now)
+
+    def defer(self, table_id: int, keys: Sequence[StoredKey], not_before: float) -> None:
+        """
+        Put *keys* off until *not_before* and count one more try.
+
+        That is a time of the monotonic clock, like every *now* here: a wall clock that is set back would put them off for
+        as long as it was set back. A later process begins with ``end_back_offs``.
+
+        Marks that come later do not end the back-off of the side that has it; on the other side they are due at once.
+        """
+        with self._writing() as db:
+            self._pull_points(table_id, keys)
+            db.executemany(q.DEFER_KEY, [(not_before, table_id, key) for key in keys])
+
+    def end_back_offs(self) -> None:
+        """Make every key due that was put off: the clock of another process means nothing in this one."""
+        with self._writing() as db:
+            db.execute(q.END_BACK_OFFS)
+
+    def hold(
+        self,
+        table_id: int,
+        keys: Sequence[StoredKey],
+        conflict_id: int,
+        lower: Mapping[Side, int] | None = None,
+    ) -> None:
+        """
+        Keep *keys* from being claimed until a new mark of them arrives, or ``release``.
+
+        Their entry is *conflict_id* now; another entry that held one of them becomes superseded.
+
+        Args:
+            lower: per side, the last transaction that the images held contain for certain. A key with a mark beyond it
+                stays claimable, since that change may be the answer, and the entry is superseded at once. None: whatever
+                marks there are.
+        """
+        now = self._clock.now()
+        with self._mutex:
+            if lower is not None and self._marked_after(table_id, keys, lower):
+                with self._writing() as db:
+                    db.execute(q.SUPERSEDE, (now, conflict_id))
+                return
+            with self._writing() as db:
+                self._pull_points(table_id, keys)
+                self._settle_holds(table_id, keys, now, but=conflict_id)
+                db.executemany(q.HOLD_KEY, [(table_id, key) for key in keys])
+                db.executemany(q.PUT_HOLD, [(table_id, key, conflict_id) for key in keys])
+                self._held_tables.add(table_id)
+                self._hold_tables.add(table_id)
+
+    def _marked_after(
+        self, table_id: int, keys: Sequence[StoredKey], lower: Mapping[Side, int]
+    ) -> bool:
+        for marks in self.marks_of(table_id, keys).values():
+            for side, last in lower.items():
+                found = marks.of(side)
+                exact = -1 if found.exact is None else found.exact.last_seq
+                if max(exact, -1 if found.inexact_last is None else found.inexact_last) > last:
+                    return True
+        return False
+
+    def release(self, table_id: int, keys: Sequence[StoredKey]) -> None:
+        """Make held keys claimable again; their entry stays held until they are decided."""
+        with self._writing() as db:
+            self._reopen((table_id, key) for key in keys)
+            if db.execute(q.HAS_HELD, (table_id,)).fetchone() is None:
+                self._held_tables.discard(table_id)
+
+    def held(self) -> list[HeldKey]:
+        """Return the keys that are held, longest held first."""
+        with self._reading() as db:
+            return [HeldKey(*row) for row in db.execute(q.HELD)]
+
+
+def covers(low: StoredKey | None, high: StoredKey | None, key: StoredKey) -> bool:
+    """Say whether the span [low, high) may hold *key*: by order for integers, else always."""
+    if not isinstance(key, int):
+        return True
+    if isinstance(low, int) and key < low:
+        return False
+    return not (isinstance(high, int) and key >= high)

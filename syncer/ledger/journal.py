@@ -1,0 +1,122 @@
+"""The conflict journal: what was decided, by which rule, and what both sides had (conflicts.md §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from syncer.core.decision import ConflictKind
+from syncer.core.key import StoredKey
+from syncer.ledger import queries as q
+from syncer.ledger.records import ConflictEntry, ConflictRecord, ConflictStatus
+from syncer.ledger.store import Store
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ConflictEntry).decode
+
+
+class Journal(Store):
+    """The part of the ledger that people read."""
+
+    def journal_held(self, entries: Sequence[ConflictEntry]) -> list[int]:
+        """
+        Write entries of keys that wait for a person, and return their ids in the order given.
+
+        An entry with the kind and both images of one that is held already for that key adds nothing: it gets that id.
+        """
+        now = self._clock.now()
+        with self._writing():
+            return [self._same_held(entry) or self._add_held(entry, now) for entry in entries]
+
+    def _same_held(self, entry: ConflictEntry) -> int | None:
+        where = (entry.table, _key_text(entry.key))
+        for number, text in self._db.execute(q.HELD_ENTRIES, where):
+            old = _decode(text)
+            if (old.kind, old.a_image, old.b_image) == (entry.kind, entry.a_image, entry.b_image):
+                return int(number)
+        return None
+
+    def _add_held(self, entry: ConflictEntry, now: float) -> int:
+        return self._add_conflict(entry, ConflictStatus.HELD, None, now)
+
+    def _add_conflict(
+        self, entry: ConflictEntry, status: ConflictStatus, batch_id: int | None, now: float
+    ) -> int:
+        cursor = self._db.execute(
+            q.ADD_CONFLICT,
+            (
+                status.value,
+                entry.table,
+                _key_text(entry.key),
+                entry.kind.value,
+                entry.detected_at,
+                now,
+                batch_id,
+                _encode(entry).decode(),
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _entry(self, conflict_id: int) -> ConflictEntry | None:
+        row = self._db.execute(q.CONFLICT, (conflict_id,)).fetchone()
+        return None if row is None else _decode(row[4])
+
+    def _settle_holds(
+        self, table_id: int, keys: Sequence[StoredKey], now: float, *, but: int | None = None
+    ) -> None:
+        """Supersede the entries that hold *keys*, but for the entry *but*: they are decided anew."""
+        if table_id not in self._hold_tables:
+            return
+        db = self._db
+        for key in keys:
+            row = db.execute(q.GET_HOLD, (table_id, key)).fetchone()
+            if row is None or row[0] == but:
+                continue
+            db.execute(q.SUPERSEDE, (now, row[0]))
+            db.execute(q.DROP_HOLD, (table_id, key))
+        if db.execute(q.HAS_HOLD, (table_id,)).fetchone() is None:
+            self._hold_tables.discard(table_id)
+
+    def conflicts(
+        self,
+        *,
+        status: ConflictStatus | None = None,
+        table: str | None = None,
+        kind: ConflictKind | None = None,
+        limit: int = 100,
+    ) -> list[ConflictRecord]:
+        """Return journal entries, newest first, at most *limit*; *table* is ``database.name``."""
+        wanted: dict[str, str] = {}
+        if status is not None:
+            wanted["status"] = status.value
+        if table is not None:
+            wanted["table_name"] = table
+        if kind is not None:
+            wanted["kind"] = kind.value
+        with self._reading() as db:
+            rows = db.execute(q.conflicts(tuple(wanted)), (*wanted.values(), limit))
+            return [_record(row) for row in rows]
+
+    def conflict(self, conflict_id: int) -> ConflictRecord | None:
+        """Return one journal entry; None where there is none."""
+        with self._reading() as db:
+            row = db.execute(q.CONFLICT, (conflict_id,)).fetchone()
+            return None if row is None else _record(row)
+
+
+def _key_text(key: tuple[str, ...]) -> str:
+    return msgspec.json.encode(key).decode()
+
+
+def _record(row: Sequence[Any]) -> ConflictRecord:
+    number, status, changed_at, batch_id, entry = row
+    return ConflictRecord(
+        conflict_id=number,
+        status=ConflictStatus(status),
+        changed_at=changed_at,
+        batch_id=batch_id,
+        entry=_decode(entry),
+    )

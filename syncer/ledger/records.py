@@ -1,0 +1,317 @@
+"""What the ledger hands out and takes in, beside the words of ``core``: claims, intents, journal entries, status."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from syncer.core.decision import ConflictKind
+from syncer.core.key import StoredKey
+from syncer.core.mark import Op, Reason
+from syncer.core.position import Coordinate, StreamPosition
+from syncer.core.schema import TableName, TableSchema
+from syncer.core.side import Side
+
+
+class ClaimedKey(msgspec.Struct, frozen=True):
+    """
+    A key that wants a decision.
+
+    Attributes:
+        tries: how often it was deferred, the greatest number of its claimable marks; 0 for a key of a run.
+        marked_at: when the oldest of its claimable marks was made, seconds since the epoch.
+    """
+
+    table_id: int
+    key: StoredKey
+    tries: int
+    marked_at: float
+
+
+class ClaimedSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A range of keys to compare by chunks.
+
+    Attributes:
+        low: first key (inclusive); None from the beginning.
+        high: end (exclusive); None to the end.
+        seqs: per side that is marked, the number of the last transaction that made the span: a read proves something
+            for the span only if its lower bound has reached it.
+        reasons: per side that is marked, why.
+        ids: the rows behind it, for ``narrow_span``.
+        rows, chunks, differing: compared so far in this table since its spans were made.
+        started_at: when they were made, seconds since the epoch.
+    """
+
+    table_id: int
+    low: StoredKey | None
+    high: StoredKey | None
+    seqs: dict[Side, int]
+    reasons: dict[Side, Reason]
+    ids: dict[Side, int]
+    rows: int
+    chunks: int
+    differing: int
+    started_at: float
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that are marked, at least one."""
+        return tuple(self.seqs)
+
+
+class ClaimedLookup(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Children to be found by their foreign key.
+
+    Attributes:
+        lookup_id: its row.
+        side: where they changed without an event.
+        table_id, columns, value, removes: as in ``core.mark.Lookup``.
+        first_seq, last_seq: of the transactions that changed their parents (inclusive).
+    """
+
+    lookup_id: int
+    side: Side
+    table_id: int
+    columns: tuple[str, ...]
+    value: bytes
+    removes: bool
+    first_seq: int
+    last_seq: int
+
+
+class SpanProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How far the comparison of one table has come.
+
+    Attributes:
+        finished_at: when its last span was done; None while one is open.
+        low: where the oldest open span begins; None at the beginning of the table or where none is open.
+    """
+
+    table_id: int
+    table: TableName
+    reason: Reason
+    started_at: float
+    finished_at: float | None
+    rows: int
+    chunks: int
+    differing: int
+    open_spans: int
+    low: StoredKey | None
+
+
+class ConflictStatus(enum.StrEnum):
+    """What has become of a journal entry."""
+
+    PENDING = "pending"
+    """Its intent is not finished."""
+    APPLIED = "applied"
+    """Decided by a rule and written."""
+    HELD = "held"
+    """Waits for a person."""
+    SUPERSEDED = "superseded"
+    """Was held; since then decided otherwise, or the rows became equal."""
+
+
+class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A journal entry: what both sides had, and which rule chose (conflicts.md §8).
+
+    Attributes:
+        table: ``database.name``.
+        key: the key in printable form, one text per key column.
+        detected_at: seconds since the epoch.
+        path: how the rule came to its result: rule, tie, null, on_delete, presence, exact, direction.
+        winner: the side whose state travels; None for a held entry.
+        columns: the names of the columns of both images.
+        a_image, b_image: the rows as SQL literal text per column (None for a column without one); None for absent.
+        a_op, b_op: the last operation known on that side; None where none is.
+        a_commit_us, b_commit_us: its commit time, microseconds since the epoch; 0 where it is unknown.
+        possible: it may be no conflict: one side's history is known inexactly.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    kind: ConflictKind
+    detected_at: float
+    rule: str
+    path: str
+    winner: Side | None = None
+    columns: tuple[str, ...] = ()
+    a_image: tuple[str | None, ...] | None = None
+    b_image: tuple[str | None, ...] | None = None
+    a_op: Op | None = None
+    b_op: Op | None = None
+    a_commit_us: int = 0
+    b_commit_us: int = 0
+    possible: bool = False
+    note: str = ""
+
+
+class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A journal entry as stored.
+
+    Attributes:
+        changed_at: when it got its status, seconds since the epoch.
+        batch_id: the batch that wrote the decision; None for a held entry.
+    """
+
+    conflict_id: int
+    status: ConflictStatus
+    changed_at: float
+    batch_id: int | None
+    entry: ConflictEntry
+
+
+class HeldKey(msgspec.Struct, frozen=True):
+    """
+    A key that waits for a person.
+
+    Attributes:
+        conflict_id: its journal entry.
+        since: when its oldest mark was made, seconds since the epoch.
+    """
+
+    table_id: int
+    key: StoredKey
+    conflict_id: int
+    since: float
+
+
+class CopiedRange(msgspec.Struct, frozen=True, array_like=True):
+    """
+    The first part of a span that is copied as a whole to a target that has none of its rows.
+
+    Attributes:
+        low: where it and the span begin (inclusive); None at the beginning of the table.
+        up_to: where it ends (exclusive); None at the end of the span.
+        high: where the span ends (exclusive); None at the end of the table.
+        rows: how many rows it holds.
+    """
+
+    low: StoredKey | None
+    up_to: StoredKey | None
+    high: StoredKey | None
+    rows: int
+
+
+class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One row of an intent, or a range of rows. Its place in the batch is its bit in the marker row's bitmap (INV-10).
+
+    Attributes:
+        keys: every spelling of the key; empty for a range.
+        present: the agreed row exists after the write.
+        conflict: becomes final with the write; None for a one-sided change.
+        copied: the range; None for one row.
+    """
+
+    table_id: int
+    keys: tuple[StoredKey, ...]
+    action: Op
+    present: bool
+    conflict: ConflictEntry | None = None
+    copied: CopiedRange | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    An intent: what is about to be written to one target in one transaction (INV-8).
+
+    Attributes:
+        lower: per side, the last transaction that the rows read contain for certain; marks up to it are cleared for
+            the items written. A side that is left out keeps its marks (INV-16).
+    """
+
+    batch_id: int
+    target: Side
+    lower: dict[Side, int]
+    items: tuple[IntentItem, ...]
+
+
+class SideSummary(msgspec.Struct, frozen=True):
+    """
+    What one side of one table has in the ledger.
+
+    Attributes:
+        keys: point marks that are not held, plus the keys of runs (a key under both counts twice), plus look-ups of children.
+        held: point marks that are held.
+        spans: open spans.
+    """
+
+    keys: int = 0
+    held: int = 0
+    spans: int = 0
+
+
+class TableSummary(msgspec.Struct, frozen=True):
+    """What one table has in the ledger; tables without marks are left out of a summary."""
+
+    table_id: int
+    table: TableName
+    a: SideSummary
+    b: SideSummary
+
+    def of(self, side: Side) -> SideSummary:
+        """The part of *side*."""
+        return self.a if side is Side.A else self.b
+
+
+class LedgerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The ledger at a glance, for ``status``.
+
+    Attributes:
+        keys, held, spans: sums over tables and sides.
+        held_keys: distinct keys that are held.
+        oldest_s: age of the oldest mark that is not held, in seconds; 0.0 where there is none.
+        open_batches: intents without an outcome.
+        conflicts: journal entries per status.
+    """
+
+    pair_id: str
+    epoch: int
+    tables: tuple[TableSummary, ...]
+    keys: int
+    held: int
+    held_keys: int
+    spans: int
+    oldest_s: float
+    positions: dict[Side, StreamPosition]
+    open_batches: int
+    conflicts: dict[ConflictStatus, int]
+    counters: dict[str, int]
+
+
+class PausedTable(msgspec.Struct, frozen=True):
+    """
+    A table whose marks wait.
+
+    Attributes:
+        reason: why, in words: what keeps the two sides from being kept equal.
+        since: seconds since the epoch.
+    """
+
+    table_id: int
+    table: TableName
+    reason: str
+    since: float
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How the rows of one table are read in the stream of one side, as of that side's saved position.
+
+    Attributes:
+        schema: None where it is not known: the table becomes dirty whole at every event.
+        certain_from: events that end at or before it may have another layout; None: certain at once.
+        server: the identity of the server that *certain_from* belongs to.
+    """
+
+    schema: TableSchema | None
+    certain_from: Coordinate | None = None
+    server: str = ""

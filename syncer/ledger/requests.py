@@ -1,0 +1,119 @@
+"""
+What a person asks for beside a running syncer: which side's row a held conflict takes.
+
+A request lies in ``meta`` until its conflict is no longer held; who writes it takes no lock and changes nothing else, so the
+process that has the ledger keeps all that it has in memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from syncer.core.key import StoredKey
+from syncer.core.side import Side
+from syncer.errors import LedgerError, LedgerIncompatible
+from syncer.ledger import queries as q
+from syncer.ledger.journal import Journal
+from syncer.ledger.records import ConflictEntry, ConflictStatus
+from syncer.ledger.store import connect, migrations, translate
+
+PREFIX = "resolve."
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The answer to a held conflict.
+
+    Attributes:
+        take: the side whose row, or whose absence, travels.
+        actor: who asked.
+        asked_at: seconds since the epoch.
+    """
+
+    take: Side
+    actor: str
+    asked_at: float
+
+
+class AskedConflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A held conflict with its answer: the keys it holds, and what the person saw when the answer was given."""
+
+    conflict_id: int
+    resolution: Resolution
+    table_id: int
+    keys: tuple[StoredKey, ...]
+    entry: ConflictEntry
+
+
+class Requests(Journal):
+    """The part of the ledger that listens to people."""
+
+    def asked(self) -> list[AskedConflict]:
+        """Return the held conflicts that were answered, and forget answers to conflicts that are not held any more."""
+        with self._reading() as db:
+            rows = db.execute(q.REQUESTS, (PREFIX, PREFIX + "~")).fetchall()
+            found, stale = [], []
+            for name, text in rows:
+                number = int(name.removeprefix(PREFIX))
+                record = db.execute(q.CONFLICT, (number,)).fetchone()
+                keys = db.execute(q.KEYS_HELD_BY, (number,)).fetchall()
+                if record is None or record[1] != ConflictStatus.HELD.value or not keys:
+                    stale.append(name)
+                    continue
+                entry = self._entry(number)
+                if entry is None:  # pragma: no cover - the record is there
+                    continue
+                found.append(
+                    AskedConflict(
+                        conflict_id=number,
+                        resolution=msgspec.json.decode(text, type=Resolution),
+                        table_id=keys[0][0],
+                        keys=tuple(key for _, key in keys),
+                        entry=entry,
+                    )
+                )
+        if stale:
+            with self._writing() as db:
+                db.executemany(q.DROP_META, [(name,) for name in stale])
+        return found
+
+    def forget_request(self, conflict_id: int) -> None:
+        """Drop an answer that cannot be carried out."""
+        with self._writing() as db:
+            db.execute(q.DROP_META, (f"{PREFIX}{conflict_id}",))
+
+
+def ask(path: Path, numbers: Sequence[int], resolution: Resolution) -> None:
+    """
+    Answer held conflicts, beside a running syncer or without one; all of them or none.
+
+    Raises:
+        LedgerIncompatible: another version of syncer made the ledger.
+        LedgerError: the file fails, or one of *numbers* is not held.
+    """
+    if not path.exists():
+        raise LedgerError(f"no ledger at {path}: name the one that syncer runs with")
+    db = connect(path, read_only=False)
+    try:
+        newest = migrations()[-1][0]
+        if db.execute(q.GET_VERSION).fetchone()[0] != newest:
+            raise LedgerIncompatible(
+                f"the ledger {path} is of another version of syncer: start `syncer run` of this one once"
+            )
+        db.execute(q.BEGIN)
+        for number in numbers:
+            row = db.execute(q.CONFLICT, (number,)).fetchone()
+            if row is None or row[1] != ConflictStatus.HELD.value:
+                db.execute(q.ROLLBACK)
+                raise LedgerError(f"conflict {number} is not held: syncer conflicts list")
+            text = msgspec.json.encode(resolution).decode()
+            db.execute(q.PUT_META, (f"{PREFIX}{number}", text))
+        db.execute(q.COMMIT)
+    except sqlite3.Error as error:
+        translate(error, path)
+    finally:
+        db.close()

@@ -1,0 +1,1 @@
+"""The MySQL/MariaDB shell: connections, schema facts, SQL text, preflight. No decisions in here."""

@@ -1,0 +1,154 @@
+"""
+The marker row: one per pair in ``syncer.marker`` on each primary.
+
+It carries the epoch (INV-17), the last batch and the items it wrote (INV-10), and makes our own transactions known in the
+stream (INV-12). ``items`` begins with the batch id, eight bytes big-endian, so that it changes with every batch whatever the
+row image; then comes a bitmap, bit i of byte i // 8 (least significant first) for item i. Batch 0 is no apply.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from syncer.errors import EpochLost
+from syncer.mysql.connection import Session
+
+CREATE_DATABASE = "CREATE DATABASE IF NOT EXISTS `syncer`"
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS `syncer`.`marker` (
+  `pair` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  `epoch` bigint unsigned NOT NULL,
+  `batch` bigint unsigned NOT NULL,
+  `kind` char(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `items` mediumblob NOT NULL,
+  `kept` mediumblob NOT NULL
+) ENGINE=InnoDB
+"""
+READ_MARKER = (
+    "SELECT `epoch`, `batch`, HEX(`items`), HEX(`kept`) FROM `syncer`.`marker` WHERE `pair` = %s"
+)
+LOCK_MARKER = READ_MARKER + " FOR UPDATE"
+INSERT_MARKER = (
+    "INSERT INTO `syncer`.`marker` (`pair`, `epoch`, `batch`, `kind`, `items`, `kept`)"
+    " VALUES (%s, %s, 0, 'epoch', UNHEX(%s), '')"
+)
+RAISE_EPOCH = (
+    "UPDATE `syncer`.`marker` SET `epoch` = %s, `kind` = 'epoch', `items` = UNHEX(%s), `kept` = UNHEX(%s)"
+    " WHERE `pair` = %s"
+)
+WRITE_BATCH = (
+    "UPDATE `syncer`.`marker` SET `batch` = %s, `kind` = 'copy', `items` = UNHEX(%s), `kept` = ''"
+    " WHERE `pair` = %s"
+)
+TABLE_EXISTS = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'syncer' AND table_name = 'marker'"
+_ID_BYTES = 8
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """
+    The marker row as found.
+
+    Attributes:
+        batch: id of the last batch applied; 0 before the first.
+        written: the items that it wrote.
+        packed: the same as stored.
+    """
+
+    epoch: int
+    batch: int
+    written: frozenset[int]
+    packed: bytes
+
+
+def pack_items(batch_id: int, written: Collection[int]) -> bytes:
+    """Return the ``items`` column for a batch that writes the items numbered *written*."""
+    bitmap = bytearray(max(written, default=-1) // 8 + 1)
+    for item in written:
+        bitmap[item // 8] |= 1 << item % 8
+    return batch_id.to_bytes(_ID_BYTES, "big") + bytes(bitmap)
+
+
+def unpack_items(items: bytes) -> tuple[int, frozenset[int]]:
+    """Undo ``pack_items``: (batch id, items written)."""
+    batch_id = int.from_bytes(items[:_ID_BYTES], "big")
+    bitmap = items[_ID_BYTES:]
+    written = frozenset(
+        at * 8 + bit for at, byte in enumerate(bitmap) for bit in range(8) if byte >> bit & 1
+    )
+    return batch_id, written if batch_id else frozenset()
+
+
+def ensure(session: Session) -> None:
+    """Create the marker table where it is missing. Needs CREATE on ``syncer.*`` then, and nothing otherwise."""
+    found = session.query(TABLE_EXISTS)
+    if not int(found[0][0]):
+        session.execute(CREATE_DATABASE)
+        session.execute(CREATE_TABLE)
+
+
+def read(session: Session, pair_id: str) -> Marker | None:
+    """Read the row without a lock: for reports only, it proves nothing about an apply in flight."""
+    return _marker(session.query(READ_MARKER, (pair_id,)))
+
+
+def lock(session: Session, pair_id: str) -> Marker | None:
+    """
+    Read the row under its lock, inside the caller's transaction.
+
+    Waits for an apply in flight (INV-13), at most ``innodb_lock_wait_timeout``: then TransientDatabaseError.
+    """
+    return _marker(session.query(LOCK_MARKER, (pair_id,)))
+
+
+def _marker(rows: list[tuple[Any, ...]]) -> Marker | None:
+    if not rows:
+        return None
+    epoch, batch, items, kept = rows[0]
+    in_items = bytes.fromhex(items)
+    batch_id, written = unpack_items(in_items)
+    if not batch_id:
+        in_items = bytes.fromhex(kept)
+        batch_id, written = unpack_items(in_items) if in_items else (0, frozenset())
+    return Marker(
+        int(epoch), int(batch), written if batch_id == int(batch) else frozenset(), in_items
+    )
+
+
+def raise_epoch(session: Session, pair_id: str, epoch: int) -> Marker:
+    """
+    Set the epoch under the row's lock and return the row as it was before (INV-13).
+
+    Any later arrival of an apply of an older epoch fails at its first statement. ``items`` gets batch id 0, or the stream
+    would show the last batch once more and its keys' newer marks would be erased (INV-12); what the last batch wrote moves
+    to ``kept``, for whoever has to look it up after another crash. One transaction of its own.
+
+    Raises:
+        EpochLost: the row has that epoch or a later one.
+    """
+    session.begin()
+    try:
+        before = lock(session, pair_id)
+        signal = (pack_items(0, ()) + secrets.token_bytes(_ID_BYTES)).hex()
+        if before is None:
+            session.execute(INSERT_MARKER, (pair_id, epoch, signal))
+            before = Marker(0, 0, frozenset(), b"")
+        elif before.epoch >= epoch:
+            raise EpochLost(
+                f"side {session.side}: another syncer has taken the pair over; stop one of the two"
+            )
+        else:
+            session.execute(RAISE_EPOCH, (epoch, signal, before.packed.hex(), pair_id))
+        session.commit()
+    except BaseException:
+        session.rollback_quietly()
+        raise
+    return before
+
+
+def write_batch(session: Session, pair_id: str, batch_id: int, written: Collection[int]) -> None:
+    """Make the caller's transaction known as batch *batch_id*; it must be the transaction's first write."""
+    session.execute(WRITE_BATCH, (batch_id, pack_items(batch_id, written).hex(), pair_id))

@@ -1,0 +1,379 @@
+"""
+Reads of one side with the bounds that the visibility proof needs (INV-3).
+
+A read is three calls on one session: ``begin``, any number of ``rows``, ``end``. All rows come from one snapshot. MySQL:
+``gtid_executed`` before the snapshot, the binlog's end after the rows. MariaDB: the snapshot's own coordinate is both.
+A locking read takes the binlog's end while the rows are locked: that is both bounds, on either flavour (INV-5).
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from syncer.core.key import Key, Scalar
+from syncer.core.pairing import PairedTable
+from syncer.core.position import Coordinate, GtidSet
+from syncer.core.schema import Column
+from syncer.core.side import Side
+from syncer.errors import StatementRefused
+from syncer.mysql import columns as cols
+from syncer.mysql import statements
+from syncer.mysql.buckets import Division
+from syncer.mysql.connection import Session
+from syncer.mysql.documents import read_digest
+
+RuleValue = int | str | decimal.Decimal
+_INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
+_TEMPORAL = {"date", "datetime", "timestamp"}
+
+
+class RowRead(msgspec.Struct, frozen=True):
+    """One row as read: its key as spelt there, its digest, the rule column's value, its image as SQL literals."""
+
+    key: Key
+    digest: str
+    rule_value: RuleValue | None
+    image: str
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """
+    What a read proves, in the server's own terms.
+
+    Attributes:
+        executed: MySQL: the GTIDs that are in the rows for certain; None elsewhere.
+        end: nothing that was logged after it is in the rows.
+        locked: the rows were locked while *end* was read: whatever was logged before it and touched *these* rows is in
+            them. Of other rows it proves nothing.
+    """
+
+    executed: GtidSet | None
+    end: Coordinate
+    locked: bool = False
+
+
+class ChunkValues(msgspec.Struct, frozen=True):
+    """
+    All rows of a key range, *low* inclusive and *high* exclusive.
+
+    Attributes:
+        rows: their number.
+        digest: theirs (design.md §4); None where it was not asked for.
+        values: their images as one text for VALUES (design.md §5).
+    """
+
+    low: Key | None
+    high: Key | None
+    rows: int
+    digest: int | None
+    values: str
+
+
+class SnapshotReader:
+    """Reads of one side on a session of its own. Not thread-safe: one worker uses it."""
+
+    def __init__(self, session: Session) -> None:
+        """Take a session over; it is REPEATABLE READ, so that a locking read locks absent keys too."""
+        self._session = session
+        self._executed: GtidSet | None = None
+        self._exact: Coordinate | None = None
+        self._locking = False
+        self.rows_read = 0
+
+    @property
+    def session(self) -> Session:
+        """The session, for statements between reads."""
+        return self._session
+
+    def begin(self, *, locking: bool = False) -> None:
+        """Open the snapshot; with *locking* every row read is locked until ``end``, absent keys too."""
+        self._locking = locking
+        self._executed = self._exact = None
+        if locking:
+            self._session.execute("START TRANSACTION")
+        elif self._session.flavor == "mysql":
+            self._executed = GtidSet(
+                str(self._session.query("SELECT @@GLOBAL.gtid_executed")[0][0])
+            )
+            self._session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        else:
+            self._session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            status = dict(self._session.query("SHOW STATUS LIKE 'Binlog_snapshot_%'"))
+            self._exact = snapshot_coordinate(status)
+
+    def end(self) -> Bounds:
+        """Read the upper bound and close the snapshot."""
+        if self._exact is not None:
+            bounds = Bounds(None, self._exact)
+        else:
+            bounds = Bounds(self._executed, binlog_end(self._session), self._locking)
+        self._session.rollback()
+        return bounds
+
+    def abandon(self) -> None:
+        """Close the snapshot after an error; never raises."""
+        self._session.rollback_quietly()
+
+    def rows_by_key(self, table: PairedTable, keys: list[Key]) -> dict[Key, RowRead]:
+        """Read the rows of *keys*; absent ones are missing from the result."""
+        if not keys:
+            return {}
+        schema = table.schema(self._session.side)
+        return self._rows(table, statements.keys_condition(schema, keys))
+
+    def rows_in_range(
+        self, table: PairedTable, low: Key | None, high: Key | None
+    ) -> dict[Key, RowRead]:
+        """Read the rows from *low* (inclusive) to *high* (exclusive)."""
+        schema = table.schema(self._session.side)
+        return self._rows(table, statements.range_condition(schema, low, high))
+
+    def _rows(self, table: PairedTable, condition: str) -> dict[Key, RowRead]:
+        side = self._session.side
+        schema = table.schema(side)
+        rule = _rule_column(table, side)
+        sql = statements.select_digests(
+            schema,
+            self._session.flavor,
+            table.compared(side),
+            condition,
+            lock=self._locking,
+            images=table.writable(side),
+            extra=[_rule_select(rule)],
+            ordered=self._locking,
+        )
+        found: dict[Key, RowRead] = {}
+        width = len(schema.key)
+        for row in self._session.query(sql):
+            key = cols.read_key(schema.key_columns, row)
+            if row[-2] is None:
+                raise self._too_large(table)
+            found[key] = RowRead(
+                key, self._digest(table, row[width:-2]), _rule_value(rule, row[-1]), _text(row[-2])
+            )
+        self.rows_read += len(found)
+        return found
+
+    def _digest(self, table: PairedTable, cells: Sequence[object]) -> str:
+        digest = read_digest(cells)
+        if digest is None:
+            raise self._too_large(table)
+        return digest
+
+    def _too_large(self, table: PairedTable) -> StatementRefused:
+        return StatementRefused(
+            f"{self._session.where}: a row of {table.name} is larger than max_allowed_packet: raise it there, "
+            "or leave the table out"
+        )
+
+    def children(
+        self,
+        table: PairedTable,
+        columns: Sequence[str],
+        values: Sequence[Key],
+        also: Sequence[str],
+        limit: int,
+    ) -> list[tuple[Key, tuple[Scalar | None, ...]]]:
+        """
+        Find the rows whose foreign key *columns* is one of *values*.
+
+        Returns:
+            Key, and the values of the columns *also* (None for NULL), of at most *limit* rows in no order.
+        """
+        schema = table.schema(self._session.side)
+        read = (*schema.key_columns, *(schema.column(name) for name in also))
+        width = len(schema.key)
+        sql = statements.select_children(schema, columns, values, read, limit)
+        found = []
+        for row in self._session.query(sql):
+            key = cols.read_key(read[:width], row)
+            rest = zip(read[width:], row[width:], strict=True)
+            more = tuple(None if v is None else cols.key_scalar(c, v) for c, v in rest)
+            found.append((key, more))
+        return found
+
+    def bucket_digests(self, table: PairedTable, division: Division) -> dict[int, tuple[int, int]]:
+        """Read row count and digest of every bucket that has rows."""
+        side = self._session.side
+        sql = division.select(table.schema(side), self._session.flavor, table.compared(side))
+        return {
+            int(bucket): (int(count), int(digest or 0))
+            for bucket, count, digest in self._session.query(sql)
+        }
+
+    def digests_in_buckets(
+        self, table: PairedTable, division: Division, buckets: Collection[int]
+    ) -> dict[Key, str]:
+        """Read key and row digest of every row of *buckets*."""
+        if not buckets:
+            return {}
+        schema = table.schema(self._session.side)
+        return self._digests(table, division.condition(schema, self._session.flavor, buckets))
+
+    def digests_in_range(
+        self, table: PairedTable, low: Key | None, high: Key | None
+    ) -> dict[Key, str]:
+        """Read key and row digest of every row of the range."""
+        schema = table.schema(self._session.side)
+        return self._digests(table, statements.range_condition(schema, low, high))
+
+    def _digests(self, table: PairedTable, condition: str) -> dict[Key, str]:
+        side = self._session.side
+        schema = table.schema(side)
+        sql = statements.select_digests(
+            schema, self._session.flavor, table.compared(side), condition
+        )
+        width = len(schema.key)
+        found = {
+            cols.read_key(schema.key_columns, row): self._digest(table, row[width:])
+            for row in self._session.query(sql)
+        }
+        self.rows_read += len(found)
+        return found
+
+    def chunk_digest(
+        self, table: PairedTable, low: Key | None, high: Key | None
+    ) -> tuple[int, int]:
+        """Return (row count, digest) of the range; the digest of no rows is 0."""
+        side = self._session.side
+        sql = statements.select_chunk_digest(
+            table.schema(side), self._session.flavor, table.compared(side), low, high
+        )
+        count, digest = self._session.query(sql)[0]
+        return int(count), int(digest or 0)
+
+    def chunk_values(
+        self, table: PairedTable, low: Key | None, high: Key | None, *, digest: bool
+    ) -> ChunkValues:
+        """
+        Read the range from *low* (inclusive) to *high* (exclusive) whole.
+
+        A row that is too large for ``max_allowed_packet`` is missing in the text, though not in number and digest.
+        """
+        found = read_values(self._session, table, low, high, digest=digest)
+        self.rows_read += found.rows
+        return found
+
+    def most_bytes(self) -> int:
+        """The longest statement that the server takes."""
+        return int(self._session.query("SELECT @@SESSION.max_allowed_packet")[0][0])
+
+    def multiset_digest(self, table: PairedTable) -> tuple[int, int, int]:
+        """Return (row count, XOR, sum) over the digests of all rows; the table needs no key."""
+        side = self._session.side
+        sql = statements.select_multiset_digest(
+            table.schema(side), self._session.flavor, table.compared(side)
+        )
+        count, xored, added = self._session.query(sql)[0]
+        return int(count), int(xored or 0), int(added or 0)
+
+    def digest_counts(self, table: PairedTable, prefix: str) -> dict[str, int]:
+        """Count the rows of every digest that begins with *prefix* (hex digits); the table needs no key."""
+        side = self._session.side
+        sql = statements.select_row_digests(
+            table.schema(side), self._session.flavor, table.compared(side), prefix
+        )
+        found: dict[str, int] = {}
+        for row in self._session.query(sql):
+            digest = self._digest(table, row[:-1])
+            found[digest] = found.get(digest, 0) + int(row[-1])
+        return found
+
+    def boundary(
+        self, table: PairedTable, low: Key | None, high: Key | None, rows: int
+    ) -> Key | None:
+        """Return the key *rows* rows after *low* within the range, None where it holds no more than *rows*."""
+        schema = table.schema(self._session.side)
+        found = self._session.query(statements.select_boundary(schema, low, high, rows))
+        if not found:
+            return None
+        return cols.read_key(schema.key_columns, found[0])
+
+    def holds_more_than(
+        self, table: PairedTable, low: Key | None, high: Key | None, rows: int
+    ) -> bool:
+        """Say whether the range holds more than *rows* rows, without counting further."""
+        return self.boundary(table, low, high, rows) is not None
+
+
+def read_values(
+    session: Session, table: PairedTable, low: Key | None, high: Key | None, *, digest: bool
+) -> ChunkValues:
+    """Do what ``SnapshotReader.chunk_values`` does, within whatever transaction *session* is."""
+    sql = statements.select_chunk_values(
+        table.schema(session.side),
+        session.flavor,
+        table.compared(session.side) if digest else (),
+        table.writable(session.side),
+        low,
+        high,
+    )
+    count, found, values = session.query(sql)[0]
+    return ChunkValues(
+        low,
+        high,
+        int(count),
+        int(found or 0) if digest else None,
+        "" if values is None else _text(values),
+    )
+
+
+def binlog_end(session: Session) -> Coordinate:
+    """Read the end of the binlog."""
+    file, offset = binlog_status(session)
+    return Coordinate.parse(file, offset)
+
+
+def binlog_status(session: Session) -> tuple[str, int]:
+    """Read file and position of the binlog's end. Raises StatementRefused where there is no binlog."""
+    rows = session.query(session.status_statement)
+    if not rows:
+        raise StatementRefused(
+            f"{session.where}: the binary log is off; set log_bin and restart the server"
+        )
+    return _text(rows[0][0]), int(rows[0][1])
+
+
+def snapshot_coordinate(status: dict[Any, Any]) -> Coordinate:
+    """Read MariaDB's Binlog_snapshot_file and Binlog_snapshot_position."""
+    lowered = {str(name).lower(): value for name, value in status.items()}
+    file = _text(lowered.get("binlog_snapshot_file", ""))
+    if not file:
+        raise StatementRefused("the server gives no Binlog_snapshot_file: the binary log is off")
+    return Coordinate.parse(file, int(lowered["binlog_snapshot_position"]))
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _rule_column(table: PairedTable, side: Side) -> Column | None:
+    name = table.policy.rule.column
+    if name is None:
+        return None
+    return table.schema(side).column(name)
+
+
+def _rule_select(column: Column | None) -> str:
+    if column is None:
+        return "NULL"
+    name = statements.quote_name(column.name)
+    if column.data_type in _TEMPORAL:
+        return f"DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s.%f')"
+    return f"CAST({name} AS CHAR)"
+
+
+def _rule_value(column: Column | None, value: object) -> RuleValue | None:
+    """NULL and zero dates count as missing (conflicts.md §5)."""
+    if column is None or value is None:
+        return None
+    text = _text(value)
+    if column.data_type in _INTEGER:
+        return int(text)
+    if column.data_type in _TEMPORAL:
+        return None if text.startswith("0000-00-00") else text
+    return decimal.Decimal(text)

@@ -1,0 +1,129 @@
+"""The preflight of a configured pair: the servers' findings, and tables that one side lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from syncer.config import Config
+from syncer.core.schema import SchemaDifference, TableName, TableSchema
+from syncer.core.side import SIDES, Direction, Side
+from syncer.errors import ConfigError, PreflightError
+from syncer.mysql.connection import Session
+from syncer.mysql.preflight import Finding, Level, check_pair
+from syncer.mysql.table_checks import check_both, check_tables
+from syncer.service.tables import Selection, pair_table
+
+ABOUT_A_TABLE = frozenset(
+    {"engine", "no_key", "unsupported_column", "ignored_column", "table_missing", "schema_differs"}
+)
+"""Codes of findings that concern one table alone: it may wait while the others flow."""
+
+
+def find(config: Config, sessions: Mapping[Side, Session], selection: Selection) -> list[Finding]:
+    """Examine the pair; errors first."""
+    both = selection.on_both
+    schemas = {side: {name: selection.schemas[side][name] for name in both} for side in SIDES}
+    directions = {config.policy_for(name).direction for name in both}
+    direction = directions.pop() if len(directions) == 1 else Direction.BOTH
+    found = check_pair(
+        sessions[Side.A],
+        sessions[Side.B],
+        schemas[Side.A],
+        schemas[Side.B],
+        direction=direction,
+        ignored={name: _ignored(config, name) for name in both},
+        beats=beating_sides(config, (config.policy_for(name).direction for name in both)),
+        ignore_extra=ignores_extra(config),
+    )
+    found += _missing(config, selection)
+    order = list(Level)
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def beating_sides(config: Config, directions: Iterable[Direction]) -> set[Side]:
+    """The sides that heartbeats are written to: a source, which no table is written to, only where that is asked for."""
+    asked = config.heartbeat
+    if not asked.interval_s:
+        return set()
+    return set(SIDES) if asked.source else {s for d in directions for s in d.targets}
+
+
+def _missing(config: Config, selection: Selection) -> list[Finding]:
+    """A table asked for by name is an error; one that only matched a pattern is left out and said so."""
+    explicit = set(config.explicit_tables())
+    return [
+        Finding(
+            level=Level.ERROR if name in explicit else Level.WARNING,
+            side=side,
+            code="table_missing",
+            subject=str(name),
+            message=f"the table {name} exists on side {side.other} only"
+            + ("" if name in explicit else " and waits until it is on both"),
+            fix="create it here, or leave it out with --ignore-tables",
+        )
+        for name in selection.names
+        for side in SIDES
+        if name not in selection.schemas[side]
+    ]
+
+
+def refuse_errors(
+    config: Config,
+    sessions: Mapping[Side, Session],
+    selection: Selection,
+    known: Collection[TableName] = (),
+) -> list[Finding]:
+    """
+    Return what does not stop the run. Raises PreflightError, one line that names every error with its fix.
+
+    *known* are tables that were kept equal before: where a difference of theirs only makes them wait it is a warning.
+    """
+    waits = {str(name) for name in known}
+    if config.sync.schema_difference is SchemaDifference.STOP:
+        waits = set()
+    found = find(config, sessions, selection)
+    errors = [
+        finding
+        for finding in found
+        if finding.level is Level.ERROR
+        and not (finding.subject in waits and finding.code in ABOUT_A_TABLE)
+    ]
+    if errors:
+        raise PreflightError("; ".join(str(finding).removeprefix("error: ") for finding in errors))
+    return [finding for finding in found if finding.level is Level.WARNING]
+
+
+def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
+    """Name in words what keeps one table from being kept equal; [] where nothing does."""
+    name = a.name
+    direction = config.policy_for(name).direction
+    ignored = {name: _ignored(config, name)}
+    found = check_both({name: a}, {name: b}, ignored, ignore_extra=ignores_extra(config))
+    for side, schema in ((Side.A, a), (Side.B, b)):
+        found += check_tables(
+            side,
+            {name: schema},
+            target=side in direction.targets,
+            logs_cascades=True,
+            ignored=ignored,
+        )
+    words = [
+        f"{f'side {one.side}: ' if one.side else ''}{one.message.removeprefix(f'table {name}: ')}"
+        for one in found
+        if one.level is Level.ERROR
+    ]
+    if not words:
+        try:
+            pair_table(config, 0, a, b, mixed=False)
+        except ConfigError as error:
+            words.append(str(error))
+    return words
+
+
+def _ignored(config: Config, name: TableName) -> frozenset[str]:
+    return frozenset(column.lower() for column in config.ignore_columns_for(name))
+
+
+def ignores_extra(config: Config) -> bool:
+    """Say whether columns of one side alone may be left out."""
+    return config.sync.schema_difference is SchemaDifference.IGNORE_EXTRA

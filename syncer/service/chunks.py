@@ -1,0 +1,243 @@
+"""
+Wide ranges: compared chunk by chunk, equal chunks cleared, differing ones narrowed to their differing keys.
+
+A chunk is cleared only as far as its rows are proven: the span's last transaction must be at or below both lower bounds
+(INV-6); a key with an event of its own keeps that mark and is decided in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from syncer.clock import Clock
+from syncer.core.chunking import ChunkSizer, IntegerSteps
+from syncer.core.key import Key
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.core.visibility import Horizon
+from syncer.errors import TransientDatabaseError
+from syncer.ledger import Ledger
+from syncer.ledger.records import ClaimedSpan
+from syncer.mysql.buckets import Division
+from syncer.mysql.reader import SnapshotReader
+from syncer.service.catalog import Catalog
+from syncer.service.copying import RangeCopier
+from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.reading import PairReader
+from syncer.service.sides import Workers
+from syncer.service.throttle import Throttle
+
+CHUNK_BYTES = 16 << 20
+DIVIDED_ROWS = 1000
+"""A chunk that differs and has at least so many rows on both sides is divided into buckets."""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A key range, *low* inclusive and *high* exclusive; None is unbounded."""
+
+    table: PairedTable
+    low: Key | None
+    high: Key | None
+
+
+class ChunkDigest(msgspec.Struct, frozen=True):
+    """Row count and digest of a chunk on one side (design.md §4)."""
+
+    rows: int
+    digest: int
+
+
+def next_boundary(
+    workers: Workers,
+    table: PairedTable,
+    low: Key | None,
+    high: Key | None,
+    rows: int,
+    steps: IntegerSteps,
+) -> Key | None:
+    """
+    Find where a chunk of about *rows* rows ends: at *rows* rows of the side that reaches them first.
+
+    Where the keys are dense integers, *steps* knows without asking.
+    No order of keys is known here but the servers': where both sides reach *rows*, side A's boundary is taken unless side B
+    holds more than twice as many rows before it. Returns None where neither side has that many rows left.
+    """
+    if table.integer_key and low is not None:
+        guess = steps.end(int(low[0]), rows)
+        top = most_integer(table) if high is None else int(high[0])
+        if guess is not None:
+            return (guess,) if guess < top else None
+    ends = workers.both(lambda worker: worker.reader().boundary(table, low, high, rows))
+    a, b = ends[Side.A], ends[Side.B]
+    if a is None or b is None:
+        return a if b is None else b
+    if table.integer_key:
+        return min(a, b)  # single integers
+    crowded = workers[Side.B].submit(
+        lambda: workers[Side.B].reader().holds_more_than(table, low, a, 2 * rows)
+    )
+    return b if crowded.result() else a
+
+
+def most_integer(table: PairedTable) -> int:
+    """The greatest integer that a key of *table* can be."""
+    return (1 << (64 if table.unsigned_key else 63)) - 1
+
+
+def learn(
+    steps: IntegerSteps, table: PairedTable, low: Key | None, end: Key | None, rows: int
+) -> None:
+    """Tell *steps* how many rows the chunk from *low* (inclusive) to *end* (exclusive) held."""
+    if table.integer_key:
+        steps.found(
+            None if low is None else int(low[0]), None if end is None else int(end[0]), rows
+        )
+
+
+def rows_per_chunk(table: PairedTable, sizer: ChunkSizer) -> int:
+    """Bound the chunk by bytes, so that memory stays bounded whatever the rows weigh."""
+    return max(1, min(sizer.rows, CHUNK_BYTES // table.row_bytes))
+
+
+class ChunkComparer:
+    """Compares the next chunk of a claimed span. Used by the reconciler's thread alone."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        catalog: Catalog,
+        reader: PairReader,
+        sizer: ChunkSizer,
+        throttle: Throttle,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+        probe: Probe = no_probe,
+        copier: RangeCopier | None = None,
+    ) -> None:
+        """Compose; nothing is read yet. Without *copier* every row goes key by key."""
+        self._copier = copier
+        self._throttle = throttle
+        self._ledger = ledger
+        self._catalog = catalog
+        self._reader = reader
+        self._sizer = sizer
+        self._clock = clock
+        self._log = log
+        self._probe = probe
+        self._steps: dict[int, IntegerSteps] = {}
+        self.rows_compared = 0
+
+    @property
+    def chunk_rows(self) -> int:
+        """The present chunk size in rows."""
+        return self._sizer.rows
+
+    def compare(self, span: ClaimedSpan, table: PairedTable) -> bool:
+        """
+        Compare the first chunk of *span*, a span of *table*; say whether the span moved.
+
+        Raises TransientDatabaseError; the span is kept.
+        """
+        source = self._copier.source_of(span) if self._copier else None
+        if self._copier and source and self._copier.copy(span, table, source):
+            return True
+        low = None if span.low is None else table.load(span.low)
+        high = None if span.high is None else table.load(span.high)
+        started = self._clock.monotonic()
+        try:
+            size = rows_per_chunk(table, self._sizer)
+            steps = self._steps.setdefault(span.table_id, IntegerSteps())
+            end = next_boundary(self._reader.workers, table, low, high, size, steps)
+            chunk = Chunk(table, low, high if end is None else end)
+            digests, differing, horizons = self._compare_chunk(chunk)
+        except TransientDatabaseError:
+            self._sizer.shrink()
+            raise
+        lower = {side: horizons[side].lower for side in SIDES}
+        if any(seq > lower[side] for side, seq in span.seqs.items()):
+            return False
+        if not self._catalog.flows(table):
+            return False  # INV-21: a tailer has met a change of its definition since
+        rows = max(digest.rows for digest in digests.values())
+        learn(steps, table, low, end, rows)
+        lone = [side for side in SIDES if digests[side].rows and not digests[side.other].rows]
+        if self._copier and lone and self._copier.copy(span, table, lone[0]):
+            return True
+        self._probe(Moment.SPAN_BEFORE, None)
+        try:
+            self._ledger.narrow_span(
+                span,
+                up_to=None if end is None else table.store(end),
+                keys=[table.store(key) for key in differing],
+                lower=lower,
+                rows=rows,
+            )
+        except ValueError:
+            # A tailer has marked the table again meanwhile: what was read proves nothing for that mark.
+            return False
+        self._probe(Moment.SPAN_AFTER, None)
+        self.rows_compared += rows
+        self._throttle.used(rows)
+        self._sizer.took(rows, self._clock.monotonic() - started)
+        self._log.debug(
+            "range.compared", table=str(table.name), rows=rows, differing=len(differing)
+        )
+        return True
+
+    def _compare_chunk(
+        self, chunk: Chunk
+    ) -> tuple[dict[Side, ChunkDigest], list[Key], dict[Side, Horizon]]:
+        """Digest both sides; where they differ, find the keys in further looks at both."""
+
+        def digest(reader: SnapshotReader, _side: Side) -> ChunkDigest:
+            return ChunkDigest(*reader.chunk_digest(chunk.table, chunk.low, chunk.high))
+
+        digests, horizons = self._reader.within_snapshots(digest)
+        if digests[Side.A] == digests[Side.B]:
+            return digests, [], horizons
+        rows = min(digest.rows for digest in digests.values())
+        if rows < DIVIDED_ROWS:
+            differing, horizons = self._find_in_rows(chunk)
+        else:
+            differing, horizons = self._find_in_buckets(chunk, rows)
+        return digests, differing, horizons
+
+    def _find_in_rows(self, chunk: Chunk) -> tuple[list[Key], dict[Side, Horizon]]:
+        def rows(reader: SnapshotReader, _side: Side) -> dict[Key, str]:
+            return reader.digests_in_range(chunk.table, chunk.low, chunk.high)
+
+        found, horizons = self._reader.within_snapshots(rows)
+        return differing_keys(found), horizons
+
+    def _find_in_buckets(self, chunk: Chunk, count: int) -> tuple[list[Key], dict[Side, Horizon]]:
+        """
+        Find the keys of a chunk that differs in few of its rows.
+
+        What buckets are equal was read before the rows of the others were: the lower bounds proven are those of the first
+        read, the upper ones those of the second. A change in between has a mark of its own.
+        """
+        table = chunk.table
+        division = Division.of(chunk.low, chunk.high, count, integer=table.integer_key)
+
+        def look(reader: SnapshotReader, _side: Side) -> dict[int, tuple[int, int]]:
+            return reader.bucket_digests(table, division)
+
+        buckets, before = self._reader.within_snapshots(look)
+        a, b = buckets[Side.A], buckets[Side.B]
+        chosen = [number for number in a.keys() | b.keys() if a.get(number) != b.get(number)]
+
+        def rows(reader: SnapshotReader, _side: Side) -> dict[Key, str]:
+            return reader.digests_in_buckets(table, division, chosen)
+
+        found, after = self._reader.within_snapshots(rows)
+        horizons = {side: Horizon(before[side].lower, after[side].upper) for side in SIDES}
+        return differing_keys(found), horizons
+
+
+def differing_keys(found: Mapping[Side, Mapping[Key, str]]) -> list[Key]:
+    """Return the keys whose digests differ, or that one side lacks."""
+    a, b = found[Side.A], found[Side.B]
+    return [key for key, value in a.items() if b.get(key) != value] + [k for k in b if k not in a]

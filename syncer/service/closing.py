@@ -1,0 +1,47 @@
+"""How a run ended, in words and as an exit code."""
+
+from __future__ import annotations
+
+from syncer.errors import ExitCode
+from syncer.service.endings import Ending
+from syncer.service.reports import RunReport, RunSnapshot
+
+
+def conclude(
+    ending: Ending,
+    last: RunSnapshot,
+    *,
+    rows_read: int,
+    rows_compared: int,
+    planned: tuple[str, ...],
+) -> RunReport:
+    """Make the report; held rows, paused tables and a dry run's plan are a difference."""
+    left = _left_over(last)
+    message = "stopped; everything is saved"
+    in_sync = None
+    if ending is Ending.IN_SYNC:
+        in_sync = not left
+        message = f"in sync but for {left}" if left else "in sync"
+    elif ending is Ending.ONE_PASS:
+        message = f"one pass done but for {left}" if left else "one pass done"
+    elif left:
+        message = f"stopped; what is left: {left}"
+    return RunReport(
+        in_sync=in_sync,
+        exit_code=int(ExitCode.DIFFERENT if left or planned else ExitCode.OK),
+        last=last,
+        rows_read=rows_read,
+        rows_compared=rows_compared,
+        planned=planned,
+        message=message,
+    )
+
+
+def _left_over(last: RunSnapshot) -> str:
+    """Name what waits for a person, and the command that shows it; "" where nothing does."""
+    found = []
+    if last.held:
+        found.append(f"{last.held} held rows (syncer conflicts list)")
+    if last.paused:
+        found.append(f"paused tables: {'; '.join(f'{p.table}: {p.reason}' for p in last.paused)}")
+    return " and ".join(found)

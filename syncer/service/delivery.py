@@ -1,0 +1,364 @@
+"""
+Delivery: intents, applies, and what follows from their outcomes.
+
+Per target: intent first (INV-8), one guarded transaction (INV-9, INV-10, INV-15), then clear (INV-11). An unknown outcome
+is looked up, never sent again (INV-14). What a server refuses is tried with another plan, then in halves, until the row
+that cannot be written stands alone; it waits with a back-off where time can help, and is held where it cannot.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from syncer.clock import Ages, Clock
+from syncer.core.decision import ConflictKind
+from syncer.core.pairing import PairedTable
+from syncer.core.side import Side
+from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
+from syncer.ledger import Ledger
+from syncer.ledger.records import Batch
+from syncer.mysql import marker
+from syncer.mysql.applier import (
+    Applied,
+    Dependents,
+    GuardMissed,
+    Plan,
+    ReadBackFailed,
+    apply_batch,
+    apply_ranges,
+)
+from syncer.mysql.reader import ChunkValues
+from syncer.service.planning import PERSON, Planned, operation
+from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.sides import SideWorker
+
+MISSES_BEFORE_LEAVING_OUT = 3
+BACK_OFF_S = 0.1
+BACK_OFF_MOST_S = 10.0
+LOOK_UP_AFTER_STOP_S = 5.0
+LOOK_UP_MOST_S = 2.0
+WAIT_FOR_CHILDREN = 16
+"""So many times as many tries while children are still being decided."""
+WAIT_FOR_CHILDREN_MOST_S = 1.0
+_KINDS = {
+    1062: ConflictKind.UNIQUE_VIOLATION,
+    1169: ConflictKind.UNIQUE_VIOLATION,
+    1216: ConflictKind.FK_PARENT_MISSING,
+    1452: ConflictKind.FK_PARENT_MISSING,
+    1217: ConflictKind.FK_CHILD_EXISTS,
+    1451: ConflictKind.FK_CHILD_EXISTS,
+}
+
+
+_NOT_ABOUT_ROWS = frozenset(
+    {
+        *(1044, 1045, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159),  # the account
+        *(1049, 1054, 1146),  # a table that is being changed: the stream will tell
+        *(1290, 1792, 1836),  # a server that is read-only for now
+    }
+)
+"""Refusals that say nothing of the rows: no row is held for them, everything waits."""
+
+
+class Deliverer(Protocol):
+    """What the reconciler asks of a target: the real one, or a rehearsal."""
+
+    applied: Counter[str]
+    latencies_s: list[float]
+
+    def prepare(self, planned: Sequence[Planned], lower: dict[Side, int]) -> Batch:
+        """Make an intent."""
+        ...
+
+    def deliver(self, planned: Sequence[Planned], batch: Batch) -> None:
+        """Carry a persisted intent out."""
+        ...
+
+
+class Delivery:
+    """
+    Delivers the decisions of one target.
+
+    ``deliver`` runs on the side's worker thread; the other methods on the reconciler's thread between deliveries.
+    """
+
+    def __init__(
+        self,
+        worker: SideWorker,
+        ledger: Ledger,
+        pair_id: str,
+        epoch: int,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        ending: threading.Event,
+        retry_limit: int,
+        dependents: Callable[[], Dependents],
+        probe: Probe = no_probe,
+    ) -> None:
+        """
+        Take the side's worker.
+
+        Args:
+            epoch: the one raised at the start of the run.
+            ending: set when the run is to end; what is under way is still finished where that takes no more than seconds.
+            retry_limit: tries of a row that the target refuses for the sake of other rows, before it is held.
+            dependents: returns the tables whose rows the target deletes with their parents, as they are now.
+        """
+        self._worker = worker
+        self._ledger = ledger
+        self._pair_id = pair_id
+        self._epoch = epoch
+        self._clock = clock
+        self._log = log.bind(side=str(worker.side))
+        self._ending = ending
+        self._probe = probe
+        self._retry_limit = retry_limit
+        self._dependents = dependents
+        self._misses = 0
+        self._ages = Ages(clock)
+        self.applied: Counter[str] = Counter()
+        self.latencies_s: list[float] = []
+
+    @property
+    def target(self) -> Side:
+        """The side that is written."""
+        return self._worker.side
+
+    def prepare(self, planned: Sequence[Planned], lower: dict[Side, int]) -> Batch:
+        """Make the intent of *planned*; the caller persists it before anything is sent (INV-8)."""
+        now = self._clock.now()
+        return Batch(
+            batch_id=self._ledger.next_batch_id(),
+            target=self.target,
+            lower=lower,
+            items=tuple(p.item(now) for p in planned),
+        )
+
+    def deliver(self, planned: Sequence[Planned], batch: Batch) -> None:
+        """
+        Deliver a persisted intent; on return its keys are cleared, held, deferred, or still marked.
+
+        Raises:
+            TransientDatabaseError: the server failed; marks are kept.
+            EpochLost: another syncer has the pair.
+        """
+        refused: StatementRefused | None = None
+        clashed = False
+        for number, attempt in enumerate(Plan):
+            if attempt is Plan.DISPLACE and not clashed:
+                break
+            current = batch if number == 0 else self._again(planned, batch)
+            try:
+                self._attempt(planned, current, attempt)
+            except StatementRefused as error:
+                self._ledger.drop(current.batch_id)
+                refused = error
+                clashed = clashed or _KINDS.get(error.errno) is ConflictKind.UNIQUE_VIOLATION
+                if _KINDS.get(error.errno) is None:
+                    break
+                continue
+            return
+        if refused is None:
+            return
+        if len(planned) == 1:
+            self._cannot_write(planned[0], refused)
+            return
+        middle = len(planned) // 2
+        for half in (planned[:middle], planned[middle:]):
+            self.deliver(half, self._again(half, batch))
+
+    def deliver_ranges(
+        self, table: PairedTable, found: Sequence[ChunkValues], batch: Batch
+    ) -> bool:
+        """
+        Deliver a persisted intent of ranges that follow each other; say whether they were written.
+
+        Where they were not, nothing has changed: they are to be compared key by key. Raises as ``deliver``.
+        """
+        self._probe(Moment.APPLY_BEFORE, self.target)
+        try:
+            apply_ranges(
+                self._worker.apply_session(),
+                pair_id=self._pair_id,
+                epoch=self._epoch,
+                batch_id=batch.batch_id,
+                table=table,
+                found=found,
+            )
+        except (StatementRefused, ReadBackFailed) as error:
+            self._ledger.drop(batch.batch_id)
+            self._log.debug("range.refused", table=str(table.name), reason=error.code)
+            return False
+        except TransientDatabaseError:
+            # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
+            self._ledger.drop(batch.batch_id)
+            raise
+        except OutcomeUnknown:
+            if not self._look_up(batch):
+                self._ledger.drop(batch.batch_id)
+                return False
+        self._probe(Moment.APPLY_COMMITTED, self.target)
+        self._ledger.finish(batch.batch_id, (0,))
+        self._probe(Moment.APPLY_FINISHED, self.target)
+        rows = sum(part.rows for part in found)
+        self._count({"insert": rows})
+        self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
+        return True
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        self.applied.update(counts)
+        self._ledger.add_counters(
+            {f"applied.{self.target}.{name}": n for name, n in counts.items()}
+        )
+
+    def _again(self, planned: Sequence[Planned], batch: Batch) -> Batch:
+        renewed = self.prepare(planned, batch.lower)
+        self._ledger.begin_batches([renewed])
+        return renewed
+
+    def _attempt(self, planned: Sequence[Planned], batch: Batch, plan: Plan) -> None:
+        writes = [p.write() for p in planned]
+        self._probe(Moment.APPLY_BEFORE, self.target)
+        try:
+            done = apply_batch(
+                self._worker.apply_session(),
+                pair_id=self._pair_id,
+                epoch=self._epoch,
+                batch_id=batch.batch_id,
+                writes=writes,
+                plan=plan,
+                leave_out=self._misses >= MISSES_BEFORE_LEAVING_OUT,
+                dependents=self._dependents(),
+            )
+        except GuardMissed as missed:
+            self._misses += 1
+            self._ledger.drop(batch.batch_id)
+            self._log.debug("guard.failed", rows=len(missed.items), attempt=self._misses)
+            return
+        except ReadBackFailed as failed:
+            self._ledger.drop(batch.batch_id)
+            for at in sorted(failed.items):
+                self._hold(
+                    planned[at],
+                    ConflictKind.READ_BACK,
+                    "the row became something else when written: trigger, truncation or character set at the target",
+                )
+            return
+        except TransientDatabaseError:
+            # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
+            self._ledger.drop(batch.batch_id)
+            raise
+        except StatementRefused as error:
+            if error.errno not in _NOT_ABOUT_ROWS:
+                raise
+            self._ledger.drop(batch.batch_id)
+            raise TransientDatabaseError(str(error), errno=error.errno) from error
+        except OutcomeUnknown:
+            done = Applied(self._look_up(batch))
+        self._probe(Moment.APPLY_COMMITTED, self.target)
+        self._finish(planned, batch, done.written)
+        for at in sorted(done.blocked):
+            self._wait_for_children(planned[at])
+
+    def _wait_for_children(self, planned: Planned) -> None:
+        """Put a delete off that would take undecided children along; it is held where nothing is left to be decided."""
+        tables = {one.child.table_id for one in self._dependents().get(planned.table.table_id, ())}
+        limit = self._retry_limit
+        most_s = BACK_OFF_MOST_S
+        if self._ledger.has_open_marks(tables):
+            limit, most_s = limit * WAIT_FOR_CHILDREN, WAIT_FOR_CHILDREN_MOST_S
+        if planned.tries < limit:
+            not_before = self._clock.monotonic() + min(
+                most_s, BACK_OFF_S * 2 ** min(planned.tries, 12)
+            )
+            self._ledger.defer(planned.table.table_id, planned.stored, not_before)
+            return
+        self._hold(
+            planned,
+            ConflictKind.FK_CHILD_EXISTS,
+            "deleting it would delete children that changed on this side, or are held themselves",
+        )
+
+    def _finish(self, planned: Sequence[Planned], batch: Batch, written: frozenset[int]) -> None:
+        if not written:
+            self._ledger.drop(batch.batch_id)
+            return
+        self._ledger.finish(batch.batch_id, written)
+        self._probe(Moment.APPLY_FINISHED, self.target)
+        if len(written) == len(planned):
+            self._misses = 0
+        counts: Counter[str] = Counter()
+        for at in written:
+            counts[operation(planned[at].write())] += 1
+            marked_at = planned[at].marked_at
+            latency_s = None if marked_at is None else self._ages.age_s(marked_at)
+            if latency_s is not None:
+                self.latencies_s.append(latency_s)
+        del self.latencies_s[:-10_000]
+        self._count(counts)
+        self._log.debug("batch.applied", rows=len(written), generation=batch.batch_id)
+
+    def _look_up(self, batch: Batch) -> frozenset[int]:
+        """
+        Ask the marker row what became of *batch* (INV-14).
+
+        The row's lock waits for the transaction whose answer was lost. Asks for as long as the run goes on: the batch is
+        neither sent again nor given up. Raises TransientDatabaseError where the run is to end and the server cannot be
+        asked within some seconds; the intent stays and the next start looks it up (INV-13).
+        """
+        wait_s = BACK_OFF_S
+        deadline: float | None = None
+        while True:
+            try:
+                session = self._worker.fresh_apply_session()
+                session.begin()
+                found = marker.lock(session, self._pair_id)
+                session.rollback()
+            except (TransientDatabaseError, OutcomeUnknown) as error:
+                if self._ending.is_set():
+                    now = self._clock.monotonic()
+                    deadline = deadline or now + LOOK_UP_AFTER_STOP_S
+                    if now > deadline:
+                        raise TransientDatabaseError(
+                            f"side {self.target}: the outcome of batch {batch.batch_id} is not known and the server does "
+                            "not answer; the next start looks it up"
+                        ) from error
+                    time.sleep(BACK_OFF_S)
+                    continue
+                self._log.warning(
+                    "cycle.retried", error_code=error.code, wait_s=wait_s, reason=str(error)
+                )
+                self._ending.wait(wait_s)
+                wait_s = min(LOOK_UP_MOST_S, wait_s * 2)
+                continue
+            self._log.warning("batch.looked_up", generation=batch.batch_id)
+            if found is not None and found.batch == batch.batch_id:
+                return found.written
+            return frozenset()
+
+    def _cannot_write(self, planned: Planned, error: StatementRefused) -> None:
+        kind = _KINDS.get(error.errno, ConflictKind.APPLY_ERROR)
+        table_id = planned.table.table_id
+        if kind is not ConflictKind.APPLY_ERROR and planned.tries < self._retry_limit:
+            # A parent, or the row that holds the unique value, may be on its way.
+            not_before = self._clock.monotonic() + min(
+                BACK_OFF_MOST_S, BACK_OFF_S * 2**planned.tries
+            )
+            self._ledger.defer(table_id, planned.stored, not_before)
+            return
+        self._hold(planned, kind, str(error))
+
+    def _hold(self, planned: Planned, kind: ConflictKind, note: str) -> None:
+        entry = planned.entry(self._clock.now(), winner=None, kind=kind, rule="hold", note=note)
+        ids = self._ledger.journal_held([entry])
+        if planned.decision.path == PERSON:
+            self._ledger.forget_request(ids[0])
+        self._ledger.hold(planned.table.table_id, planned.stored, ids[0], planned.lower)
+        self._log.error("conflict.held", table=str(planned.table.name), conflict=str(kind))

@@ -1,0 +1,71 @@
+"""
+Tables without a usable key, compared as multisets: how often every row is there, wherever it stands.
+
+Equal rows of one side cancel out under XOR, so the sum of their digests is compared too (design §4). Where the totals differ,
+rows are counted by their digest, one part of all digests at a time. Rows may be on their way: what differs is looked at again,
+and only what stays different at every look counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.service.sides import Workers
+
+ROWS_PER_PART = 500_000
+
+
+class Surplus(msgspec.Struct, frozen=True):
+    """Rows of both sides, and how many rows each side has that the other has not."""
+
+    rows: dict[Side, int]
+    only_a: int
+    only_b: int
+
+
+def compare_multisets(
+    workers: Workers, table: PairedTable, stop: threading.Event, look_again_s: Sequence[float]
+) -> Surplus:
+    """
+    Compare *table*; blocks for a scan of it per look, on both sides at the same time.
+
+    Raises StatementRefused where a row is too large for ``max_allowed_packet``, TransientDatabaseError.
+    """
+    totals = workers.both(lambda worker: worker.reader().multiset_digest(table))
+    rows = {side: totals[side][0] for side in SIDES}
+    if totals[Side.A] == totals[Side.B]:
+        return Surplus(rows, 0, 0)
+    surplus = _surplus(workers, table, max(rows.values()))
+    for pause_s in look_again_s:
+        if not surplus or stop.wait(pause_s):
+            break
+        now = _surplus(workers, table, max(rows.values()))
+        surplus = {
+            digest: min(count, now[digest], key=abs)
+            for digest, count in surplus.items()
+            if count * now.get(digest, 0) > 0
+        }
+    return Surplus(
+        rows,
+        sum(count for count in surplus.values() if count > 0),
+        -sum(count for count in surplus.values() if count < 0),
+    )
+
+
+def _surplus(workers: Workers, table: PairedTable, rows: int) -> dict[str, int]:
+    """Count per digest: rows of side A without those of side B; equal ones are left out."""
+    digits = 0 if rows <= ROWS_PER_PART else 1 if rows <= 16 * ROWS_PER_PART else 2
+    found: dict[str, int] = {}
+    for part in range(16**digits):
+        prefix = f"{part:0{digits}x}" if digits else ""
+        counts = workers.both(lambda worker, of=prefix: worker.reader().digest_counts(table, of))  # type: ignore[misc]
+        left = Counter(counts[Side.A])
+        left.subtract(counts[Side.B])
+        found.update({digest: count for digest, count in left.items() if count})
+    return found

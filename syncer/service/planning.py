@@ -1,0 +1,226 @@
+"""From groups of rows to decisions, writes and journal entries. No I/O: everything comes in as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from syncer.core.decision import ConflictKind, Decision, RowFact, Verdict, decide
+from syncer.core.key import Key, StoredKey
+from syncer.core.literals import split_image
+from syncer.core.mark import KeyMarks, Op, SideMarks, weight
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.core.visibility import Horizon
+from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem
+from syncer.ledger.requests import AskedConflict
+from syncer.mysql.applier import Write
+from syncer.mysql.columns import key_text
+from syncer.mysql.reader import RowRead
+from syncer.service.reading import KeyGroup
+
+PERSON = "person"
+"""The path of a decision that somebody took."""
+
+CROWDED = Decision(
+    verdict=Verdict.HOLD,
+    conflict=ConflictKind.UNIQUE_VIOLATION,
+    rule="several rows under one key of the other side's collation: hold",
+    path="identity",
+)
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One decided key.
+
+    Attributes:
+        stored: every spelling as the ledger stores it.
+        marked_at: when the key was marked, seconds since the epoch; None where unknown.
+        tries: how often it was deferred.
+        lower: per side, the last transaction that the rows contain for certain; a key with a mark beyond is not held.
+    """
+
+    table: PairedTable
+    group: KeyGroup
+    stored: tuple[StoredKey, ...]
+    marks: KeyMarks
+    decision: Decision
+    marked_at: float | None = None
+    tries: int = 0
+    lower: dict[Side, int] = {}
+
+    @property
+    def target(self) -> Side:
+        """The side to be written; the decision has a winner."""
+        if self.decision.winner is None:
+            raise ValueError("no winner, no target")
+        return self.decision.winner.other
+
+    def write(self) -> Write:
+        """What the applier is to do."""
+        source = self.group.rows[self.target.other]
+        there = self.group.rows[self.target]
+        spelt = source or there
+        if spelt is None:
+            raise ValueError("a write needs a row on one side")
+        return Write(
+            table=self.table,
+            key=spelt.key,
+            target_key=there.key if there else None,
+            expected=there.digest if there else None,
+            meant=source.digest if source else None,
+            image=source.image if source else None,
+        )
+
+    def item(self, detected_at: float) -> IntentItem:
+        """What the ledger keeps of it (INV-8)."""
+        write = self.write()
+        conflict = None
+        if self.decision.conflict is not None:
+            conflict = self.entry(detected_at, winner=self.decision.winner)
+        return IntentItem(
+            table_id=self.table.table_id,
+            keys=self.stored,
+            action=write.op,
+            present=write.image is not None,
+            conflict=conflict,
+        )
+
+    def entry(
+        self,
+        detected_at: float,
+        *,
+        winner: Side | None,
+        kind: ConflictKind | None = None,
+        rule: str | None = None,
+        note: str = "",
+    ) -> ConflictEntry:
+        """The journal entry, with both images."""
+        rows = self.group.rows
+        a, b = self.marks.a.exact, self.marks.b.exact
+        return ConflictEntry(
+            table=str(self.table.name),
+            key=tuple(map(key_text, self.table.a.key_columns, self.group.keys[0])),
+            kind=kind or self.decision.conflict or ConflictKind.DRIFT,
+            detected_at=detected_at,
+            rule=rule or self.decision.rule,
+            path=self.decision.path,
+            winner=winner,
+            columns=self.table.written,
+            a_image=_image(rows[Side.A]),
+            b_image=_image(rows[Side.B]),
+            a_op=a.last_op if a else None,
+            b_op=b.last_op if b else None,
+            a_commit_us=a.commit_us if a else 0,
+            b_commit_us=b.commit_us if b else 0,
+            possible=self.decision.possible,
+            note=note,
+        )
+
+
+def plan(
+    table: PairedTable,
+    groups: Iterable[KeyGroup],
+    marks: Mapping[StoredKey, KeyMarks],
+    horizons: Mapping[Side, Horizon],
+    claims: Mapping[StoredKey, ClaimedKey],
+    asked: Mapping[StoredKey, AskedConflict] | None = None,
+) -> list[Planned]:
+    """Decide every group of one table; *asked*: what a person answered, by key."""
+    planned = []
+    for group in groups:
+        stored = tuple(table.store(key) for key in group.keys)
+        joined = join_marks([marks.get(key, KeyMarks()) for key in stored])
+        facts = {side: _fact(group.rows[side]) for side in SIDES}
+        decision = decide(joined, facts, dict(horizons), table.policy)
+        if group.crowded:
+            decision = CROWDED
+        claimed = [claims[key] for key in stored if key in claims]
+        item = Planned(
+            table=table,
+            group=group,
+            stored=stored,
+            marks=joined,
+            decision=decision,
+            marked_at=min((claim.marked_at for claim in claimed), default=None),
+            tries=max((claim.tries for claim in claimed), default=0),
+            lower={side: horizons[side].lower for side in SIDES},
+        )
+        answers = [asked[key] for key in stored if key in asked] if asked else []
+        planned.append(answered(item, answers[0]) if answers else item)
+    return planned
+
+
+def answered(item: Planned, asked: AskedConflict) -> Planned:
+    """
+    Put a person's answer in the place of a hold, where both rows still are what the person saw.
+
+    What is equal or cannot be decided yet stays so, and a one-way run writes to its target only.
+    """
+    take = asked.resolution.take
+    source = item.table.policy.direction.source
+    rows = item.group.rows
+    seen = (asked.entry.a_image, asked.entry.b_image)
+    if (
+        item.decision.verdict not in {Verdict.HOLD, Verdict.COPY}
+        or item.group.crowded
+        or source not in {None, take}
+        or seen != (_image(rows[Side.A]), _image(rows[Side.B]))
+    ):
+        return item
+    decision = Decision(
+        verdict=Verdict.COPY,
+        winner=take,
+        conflict=asked.entry.kind,
+        rule=f"resolved by {asked.resolution.actor}: take {take}",
+        path=PERSON,
+    )
+    return msgspec.structs.replace(item, decision=decision)
+
+
+def join_marks(found: list[KeyMarks]) -> KeyMarks:
+    """Fold the marks of several spellings of one key."""
+    if len(found) == 1:
+        return found[0]
+    return KeyMarks(
+        a=_join_side([marks.a for marks in found]), b=_join_side([marks.b for marks in found])
+    )
+
+
+def _join_side(found: list[SideMarks]) -> SideMarks:
+    touches = sorted(
+        (m.exact for m in found if m.exact is not None),
+        # a rename from one spelling to another deletes and inserts in one transaction
+        key=lambda t: (t.first_seq, t.last_seq, t.first_op is Op.INSERT),
+    )
+    exact = None
+    for touch in touches:
+        exact = touch if exact is None else exact.fold(touch)
+    firsts = [m.inexact_first for m in found if m.inexact_first is not None]
+    lasts = [m.inexact_last for m in found if m.inexact_last is not None]
+    return SideMarks(
+        exact=exact,
+        inexact_first=min(firsts, default=None),
+        inexact_last=max(lasts, default=None),
+        reason=max((m.reason for m in found), key=weight, default=None),
+    )
+
+
+def _fact(row: RowRead | None) -> RowFact:
+    return RowFact(None) if row is None else RowFact(row.digest, row.rule_value)
+
+
+def _image(row: RowRead | None) -> tuple[str | None, ...] | None:
+    return None if row is None else tuple(split_image(row.image))
+
+
+def operation(write: Write) -> str:
+    """Name what a write does, for counters: ``insert``, ``update`` or ``delete``."""
+    return {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}[write.op]
+
+
+def printable_key(table: PairedTable, key: Key) -> str:
+    """A key for a person's eyes."""
+    return ",".join(map(key_text, table.a.key_columns, key))

@@ -1,0 +1,211 @@
+"""
+The reading half of a cycle: rows of both sides, the fence, and the proof of what is in them.
+
+Order within ``read_keys``: on each side L, rows, U; then the fence (INV-3, INV-4). Only then are marks read and anything
+decided, so the marks include every event up to both U.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+import msgspec
+
+from syncer.binlog.progress import StreamProgress
+from syncer.core.key import Key
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.core.visibility import Horizon
+from syncer.errors import TransientDatabaseError
+from syncer.mysql.identity import identities
+from syncer.mysql.reader import Bounds, RowRead, SnapshotReader
+from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.sides import SideWorker, Workers
+
+T = TypeVar("T")
+FENCE_TIMEOUT_S = 30.0
+UNPROVEN_MOST = 10_000
+
+Rows = dict[int, dict[Key, RowRead]]
+"""Rows by table id and key."""
+
+
+class KeyGroup(msgspec.Struct, frozen=True):
+    """
+    One row of the pair: every spelling of its key that was asked for or found, and the row on each side.
+
+    Attributes:
+        keys: spellings; more than one only under collations that fold letters or trailing spaces.
+        crowded: one side has several rows under what side A's collation holds to be one key: the other side cannot hold
+            them all, and a person decides.
+    """
+
+    keys: tuple[Key, ...]
+    rows: dict[Side, RowRead | None]
+    crowded: bool = False
+
+
+class StoppedWaiting(Exception):
+    """The run was asked to stop while it waited for the fence: the cycle is abandoned, nothing was decided."""
+
+
+class PairReader:
+    """Reads both sides at once. Used by the reconciler's thread alone."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        progress: Mapping[Side, StreamProgress],
+        stop: threading.Event,
+        probe: Probe = no_probe,
+    ) -> None:
+        """Take the workers and the tailers' progress."""
+        self.workers = workers
+        self._progress = progress
+        self._stop = stop
+        self._probe = probe
+
+    def within_snapshots(
+        self, work: Callable[[SnapshotReader, Side], T], *, locking: bool = False
+    ) -> tuple[dict[Side, T], dict[Side, Horizon]]:
+        """
+        Run *work* on one snapshot per side at the same time; return its results and what they are proven to contain.
+
+        Raises:
+            TransientDatabaseError: a server failed, or a tailer did not reach the fence in time.
+            StoppedWaiting: the run is ending.
+        """
+        results = self.workers.both(
+            lambda worker: self._within_snapshot(worker, work, locking=locking)
+        )
+        bounds = {side: results[side][1] for side in SIDES}
+        self._fence(bounds)
+        horizons = {side: self._horizon(side, bounds[side]) for side in SIDES}
+        return {side: results[side][0] for side in SIDES}, horizons
+
+    def begin_one(
+        self, side: Side, work: Callable[[SnapshotReader], T]
+    ) -> Future[tuple[T, Bounds]]:
+        """Begin to run *work* on a snapshot of one side; ``end_one`` gives its result. Ask for the result of each."""
+        worker = self.workers[side]
+        return worker.submit(
+            lambda: self._within_snapshot(worker, lambda reader, _side: work(reader))
+        )
+
+    def end_one(self, side: Side, begun: Future[tuple[T, Bounds]]) -> tuple[T, Horizon]:
+        """
+        Wait for a read of one side and for its fence; return its result and what it is proven to contain.
+
+        The other side's rows come from another read, whose fence was waited for then: INV-4 holds for both. Raises as
+        ``within_snapshots``.
+        """
+        result, bounds = begun.result()
+        self._fence({side: bounds})
+        return result, self._horizon(side, bounds)
+
+    def _within_snapshot(
+        self,
+        worker: SideWorker,
+        work: Callable[[SnapshotReader, Side], T],
+        *,
+        locking: bool = False,
+    ) -> tuple[T, Bounds]:
+        reader = worker.reader()
+        try:
+            reader.begin(locking=locking)
+            self._probe(Moment.SNAPSHOT, worker.side)
+            result = work(reader, worker.side)
+            bounds = reader.end()
+        except BaseException:
+            reader.abandon()
+            raise
+        self._probe(Moment.UPPER, worker.side)
+        return result, bounds
+
+    def _fence(self, bounds: Mapping[Side, Bounds]) -> None:
+        """INV-4: the tailers have persisted up to each U; reached by position only."""
+        for side in bounds:
+            if self._progress[side].wait_until(bounds[side].end, FENCE_TIMEOUT_S, self._stop):
+                continue
+            if self._stop.is_set():
+                raise StoppedWaiting
+            raise TransientDatabaseError(
+                f"side {side}: the stream did not reach the binlog's end within {FENCE_TIMEOUT_S:.0f} s; still trying"
+            )
+        self._probe(Moment.FENCED, None)
+
+    def _horizon(self, side: Side, bounds: Bounds) -> Horizon:
+        """
+        INV-3: translate the server's words into sequence numbers.
+
+        Rows read under locks contain all that was logged of them; the stream's log learns nothing from that, since other
+        rows of the same transactions may still be invisible.
+        """
+        progress = self._progress[side]
+        if bounds.locked:
+            upper = progress.upper_by_coordinate(bounds.end)
+            return Horizon(upper, upper)
+        if bounds.executed is not None:
+            lower = progress.lower_by_gtids(bounds.executed)
+        else:
+            lower = progress.lower_by_coordinate(bounds.end)
+        return Horizon(lower, max(progress.upper_by_coordinate(bounds.end), lower))
+
+    def prove_if_many(self) -> None:
+        """
+        Read nothing, to let both logs of transactions forget what is visible: heartbeats and tables out of scope pile up.
+
+        Only here, between cycles: proven while a cycle is reading, a transaction would count as contained in older rows.
+        """
+        if any(self._progress[side].unproven > UNPROVEN_MOST for side in SIDES):
+            self.within_snapshots(lambda _reader, _side: None)
+
+    def read_keys(
+        self,
+        wanted: Mapping[int, Sequence[Key]],
+        tables: Mapping[int, PairedTable],
+        *,
+        locking: bool,
+    ) -> tuple[dict[Side, Rows], dict[Side, Horizon]]:
+        """Read the rows of *wanted* (keys by table id) on both sides."""
+
+        def work(reader: SnapshotReader, _side: Side) -> Rows:
+            return {
+                table_id: reader.rows_by_key(tables[table_id], list(keys))
+                for table_id, keys in wanted.items()
+            }
+
+        return self.within_snapshots(work, locking=locking)
+
+    def group(
+        self,
+        table: PairedTable,
+        asked: Sequence[Key],
+        rows: Mapping[Side, Mapping[Key, RowRead]],
+        also: Sequence[Key] = (),
+    ) -> list[KeyGroup]:
+        """Put together what the server holds to be one key; *also*: spellings that count where they are of such a key."""
+        if table.a.exact_spelling and table.b.exact_spelling:
+            return [
+                KeyGroup((key,), {side: rows[side].get(key) for side in SIDES}) for key in asked
+            ]
+        wanted = dict.fromkeys([*asked, *rows[Side.A], *rows[Side.B]])
+        spellings = list(dict.fromkeys([*wanted, *also]))
+        same = self.workers[Side.A].submit(
+            lambda: identities(self.workers[Side.A].reader().session, table.a, spellings)
+        )
+        members: dict[Key, list[Key]] = {}
+        for spelling, representative in same.result().items():
+            members.setdefault(representative, []).append(spelling)
+        found: list[KeyGroup] = []
+        for keys in members.values():
+            if keys[0] not in wanted:
+                continue
+            here = {side: [rows[side][key] for key in keys if key in rows[side]] for side in SIDES}
+            present = {side: here[side][0] if here[side] else None for side in SIDES}
+            crowded = any(len(here[side]) > 1 for side in SIDES)
+            found.append(KeyGroup(tuple(keys), present, crowded))
+        return found

@@ -1,0 +1,319 @@
+"""
+The reconciler: takes dirty ranges from the ledger, proves, decides, writes, clears.
+
+It alone clears marks and writes intents. One cycle: claim, read both sides, fence, decide, deliver. Keys before spans, and
+one chunk of a span after each batch of keys, so that a baseline neither starves nor holds up live changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from syncer.clock import Clock
+from syncer.core.chunking import ChunkSizer
+from syncer.core.decision import Verdict
+from syncer.core.key import Key, StoredKey
+from syncer.core.mark import KeyMark, Op, Touch
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.core.visibility import Horizon
+from syncer.errors import TransientDatabaseError
+from syncer.ledger import Ledger
+from syncer.ledger.records import ClaimedKey, ClaimedSpan
+from syncer.ledger.requests import AskedConflict
+from syncer.service.catalog import Catalog
+from syncer.service.children import ChildFinder
+from syncer.service.chunks import ChunkComparer
+from syncer.service.copying import RangeCopier
+from syncer.service.delivery import Deliverer
+from syncer.service.planning import Planned, plan
+from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.reading import PairReader
+from syncer.service.sides import results
+from syncer.service.throttle import Throttle
+
+AMBIGUOUS_BEFORE_LOCKING = 3
+LOCKED_BACK_OFF_S = 0.3
+LOCKED_KEYS_AT_ONCE = 100
+WAITING_SPELLINGS = 2000
+"""Put off keys come first: a held key is opened by any new mark of the spelling it is held under."""
+CYCLE_BYTES = 16 << 20
+"""Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
+
+ById = dict[int, dict[StoredKey, ClaimedKey]]
+
+
+class Reconciler:
+    """Empties the ledger. Every method is called from the reconciler's thread."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        catalog: Catalog,
+        reader: PairReader,
+        deliveries: Mapping[Side, Deliverer],
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+        stop: threading.Event,
+        sizer: ChunkSizer,
+        batch_rows: int,
+        throttle: Throttle,
+        probe: Probe = no_probe,
+        copier: RangeCopier | None = None,
+    ) -> None:
+        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
+        self._ledger = ledger
+        self._catalog = catalog
+        self._tables: Mapping[int, PairedTable] = catalog.flowing
+        self._reader = reader
+        self._deliveries = deliveries
+        self._clock = clock
+        self._log = log
+        self._stop = stop
+        self._batch_rows = batch_rows
+        self._probe = probe
+        self._ambiguous: Counter[tuple[int, StoredKey]] = Counter()
+        self.throttle = throttle
+        self.chunks = ChunkComparer(
+            ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
+        )
+        self._children = ChildFinder(ledger, catalog, reader, log)
+        self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
+        self.cycles = 0
+
+    def step(self) -> bool:
+        """
+        Do one batch of keys and one chunk; say whether anything moved.
+
+        Raises:
+            TransientDatabaseError: marks are kept; call again after a while.
+            StoppedWaiting: the run is ending.
+        """
+        self._tables = self._catalog.flowing
+        self._listen()
+        moved = self._children.find()
+        now = self._clock.monotonic()
+        claimed = self._ledger.claim_keys(self._batch_rows, now)
+        if claimed:
+            self._probe(Moment.CLAIMED, None)
+            moved = self._reconcile(claimed) or moved
+        span = self._ledger.claim_span(now)
+        if span is not None and self.throttle.free():
+            moved = self._compare(span) or moved
+        if not claimed and span is None:
+            self._reader.prove_if_many()
+        return moved
+
+    def _listen(self) -> None:
+        """
+        Take the answers of people: their keys are claimed again, once, and decided as they say.
+
+        An answer is over when its conflict is: written, equal by now, or held anew with other rows.
+        """
+        asked = self._ledger.asked()
+        if not asked and not self._answers:
+            return
+        known = {a.conflict_id for answers in self._answers.values() for a in answers.values()}
+        self._answers = defaultdict(dict)
+        for answer in asked:
+            for key in answer.keys:
+                self._answers[answer.table_id][key] = answer
+            if answer.conflict_id not in known:
+                self._ledger.release(answer.table_id, answer.keys)
+
+    def _compare(self, span: ClaimedSpan) -> bool:
+        table = self._tables.get(span.table_id)
+        if table is None:
+            return self._pass_over(span.table_id)
+        with self._catalog.doubting([table]):
+            return self.chunks.compare(span, table)
+
+    def _pass_over(self, table_id: int) -> bool:
+        """
+        Leave a table alone that does not flow; say whether that changed anything.
+
+        Out of scope, as an XA transaction prepared before may mark, it is forgotten: it is compared whole if it comes back.
+        """
+        if self._catalog.waits(table_id):
+            return False
+        self._ledger.forget_table(table_id)
+        return True
+
+    def _reconcile(self, claimed: Sequence[ClaimedKey]) -> bool:
+        plain: ById = defaultdict(dict)
+        hot: ById = defaultdict(dict)
+        hot_count = 0
+        weight = 0
+        for claim in claimed:
+            if claim.table_id in self._tables:
+                weight += self._tables[claim.table_id].row_bytes
+                if weight > CYCLE_BYTES and plain:
+                    break
+            if claim.table_id not in self._tables:
+                self._pass_over(claim.table_id)
+            elif self._ambiguous[claim.table_id, claim.key] < AMBIGUOUS_BEFORE_LOCKING:
+                plain[claim.table_id][claim.key] = claim
+            elif hot_count < LOCKED_KEYS_AT_ONCE:
+                hot[claim.table_id][claim.key] = claim
+                hot_count += 1
+        moved = self._cycle(plain, locking=False) if plain else False
+        if hot:
+            try:
+                moved = self._cycle(hot, locking=True) or moved
+            except TransientDatabaseError:
+                # A lock held by a user's transaction: the others go on meanwhile.
+                not_before = self._clock.monotonic() + LOCKED_BACK_OFF_S
+                for table_id, claims in hot.items():
+                    self._ledger.defer(table_id, list(claims), not_before)
+                raise
+        return moved
+
+    def _cycle(self, claims: ById, *, locking: bool) -> bool:
+        """Read, fence, decide and deliver one set of keys."""
+        self.cycles += 1
+        wanted: dict[int, list[Key]] = {
+            table_id: [self._tables[table_id].load(key) for key in keys]
+            for table_id, keys in claims.items()
+        }
+        with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
+            rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
+        planned: list[Planned] = []
+        for table_id, keys in wanted.items():
+            table = self._tables[table_id]
+            if not self._catalog.flows(table):
+                continue  # INV-21: a tailer has met a change of its definition since
+            found = {side: rows[side][table_id] for side in SIDES}
+            groups = self._reader.group(table, keys, found, self._waiting(table))
+            stored = [table.store(key) for group in groups for key in group.keys]
+            marks = self._ledger.marks_of(table_id, stored)
+            answers = self._answers.get(table_id)
+            planned += plan(table, groups, marks, horizons, claims[table_id], answers)
+        return self._carry_out(planned, horizons)
+
+    def _waiting(self, table: PairedTable) -> list[Key]:
+        """
+        Return spellings whose marks are put off or held: they may be of a key that was claimed by another spelling (INV-6).
+
+        A rename to another spelling is a mark of a key that is due at once, and its row's earlier marks are not.
+        """
+        if table.a.exact_spelling and table.b.exact_spelling:
+            return []
+        waiting = self._ledger.waiting_keys(table.table_id, WAITING_SPELLINGS)
+        return [table.load(key) for key in waiting]
+
+    def _carry_out(self, planned: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> bool:
+        lower = {side: horizons[side].lower for side in SIDES}
+        by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
+        for item in planned:
+            by_verdict[item.decision.verdict].append(item)
+            self._count_ambiguity(item)
+        waiting = self._await_children(by_verdict, horizons)
+        self._clear_equal(by_verdict[Verdict.EQUAL], lower)
+        self._hold(by_verdict[Verdict.HOLD])
+        self._alarm(by_verdict[Verdict.ALARM], horizons)
+        self._deliver(by_verdict[Verdict.COPY], lower)
+        undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
+        return len(planned) > undecided
+
+    def _await_children(
+        self, by_verdict: dict[Verdict, list[Planned]], horizons: Mapping[Side, Horizon]
+    ) -> int:
+        """
+        Take out what may not be decided yet: the row to be overwritten may have changed by a cascade nobody has looked up.
+
+        Returns how many were taken out; they are read again.
+        """
+        unseen = {
+            at
+            for at, first_seq in self._ledger.open_lookups().items()
+            if first_seq <= horizons[at[1]].upper
+        }
+        if not unseen:
+            return 0
+        tables = {table_id for table_id, _ in unseen}
+        copies, alarms = by_verdict[Verdict.COPY], by_verdict[Verdict.ALARM]
+        by_verdict[Verdict.COPY] = [
+            item for item in copies if (item.table.table_id, item.target) not in unseen
+        ]
+        by_verdict[Verdict.ALARM] = [item for item in alarms if item.table.table_id not in tables]
+        kept = len(by_verdict[Verdict.COPY]) + len(by_verdict[Verdict.ALARM])
+        return len(copies) + len(alarms) - kept
+
+    def _count_ambiguity(self, item: Planned) -> None:
+        for key in item.stored:
+            at = (item.table.table_id, key)
+            if item.decision.verdict is Verdict.AMBIGUOUS:
+                self._ambiguous[at] += 1
+            else:
+                self._ambiguous.pop(at, None)
+
+    def _clear_equal(self, equal: Sequence[Planned], lower: dict[Side, int]) -> None:
+        """INV-6: rows equal, marks <= lower go on both sides."""
+        by_table: dict[int, dict[StoredKey, bool]] = defaultdict(dict)
+        for item in equal:
+            present = item.group.rows[Side.A] is not None
+            by_table[item.table.table_id].update(dict.fromkeys(item.stored, present))
+        for table_id, agreed in by_table.items():
+            self._ledger.clear(table_id, list(agreed), lower, agreed)
+
+    def _hold(self, held: Sequence[Planned]) -> None:
+        now = self._clock.now()
+        for item in held:
+            ids = self._ledger.journal_held([item.entry(now, winner=None)])
+            answers = self._answers.get(item.table.table_id, {})
+            if any(key in answers for key in item.stored):
+                # What the answer was about is there no more, or it asks for what may not be written.
+                self._ledger.forget_request(ids[0])
+            self._ledger.hold(item.table.table_id, item.stored, ids[0], item.lower)
+            self._log.warning(
+                "conflict.held",
+                table=str(item.table.name),
+                conflict=str(item.decision.conflict),
+                rule=item.decision.rule,
+            )
+
+    def _alarm(self, alarmed: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> None:
+        """INV-6: rows differ and no side is marked. Inexact marks on both sides, loudly."""
+        for item in alarmed:
+            self._log.error(
+                "range.alarm", table=str(item.table.name), verdict="differs without a mark"
+            )
+            for side in SIDES:
+                seq = horizons[side].upper
+                touch = Touch(seq, seq, Op.UPDATE, Op.UPDATE, recreated=False, commit_us=0)
+                marks = [
+                    KeyMark(item.table.table_id, key, key, touch, exact=False)
+                    for key in item.stored
+                ]
+                self._ledger.spill(side, marks)
+
+    def _deliver(self, copies: Sequence[Planned], lower: dict[Side, int]) -> None:
+        """INV-8: one intent per target, both in one ledger transaction, before anything is sent."""
+        parts = {side: [p for p in copies if p.target is side] for side in SIDES}
+        batches = {
+            side: self._deliveries[side].prepare(part, lower)
+            for side, part in parts.items()
+            if part
+        }
+        if not batches:
+            return
+        self._probe(Moment.INTENT_BEFORE, None)
+        self._ledger.begin_batches(list(batches.values()))
+        self._probe(Moment.INTENT_AFTER, None)
+        if len(batches) > 1:
+            self._probe(Moment.INTENT_BOTH, None)
+
+        results(
+            {
+                side: self._reader.workers[side].submit(
+                    partial(self._deliveries[side].deliver, parts[side], batch)
+                )
+                for side, batch in batches.items()
+            }
+        )

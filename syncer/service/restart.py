@@ -1,0 +1,96 @@
+"""Start, restart: raise the epoch on both sides, then settle what an earlier run left open (INV-13)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from syncer.core.side import SIDES, Side
+from syncer.errors import OutcomeUnknown, TransientDatabaseError
+from syncer.ledger import Ledger
+from syncer.mysql import marker
+from syncer.mysql.connection import Session
+from syncer.service.history import lost
+from syncer.service.probes import Moment, Probe, no_probe
+
+LOCK_WAIT_S = 0.2
+
+
+def raise_epochs(
+    sessions: Mapping[Side, Session],
+    ledger: Ledger,
+    pair_id: str,
+    *,
+    stop: threading.Event,
+    log: structlog.stdlib.BoundLogger,
+    probe: Probe = no_probe,
+) -> tuple[int, dict[Side, marker.Marker]]:
+    """
+    Take the pair over; return the new epoch and both marker rows as they were.
+
+    Waits for an apply of an earlier run that still holds the marker row.
+    """
+    for side in SIDES:
+        marker.ensure(sessions[side])
+    known = [ledger.epoch()]
+    for side in SIDES:
+        row = marker.read(sessions[side], pair_id)
+        known.append(row.epoch if row else 0)
+    epoch = max(known) + 1
+    before: dict[Side, marker.Marker] = {}
+    for side in SIDES:
+        while True:
+            try:
+                before[side] = marker.raise_epoch(sessions[side], pair_id, epoch)
+                break
+            except TransientDatabaseError:
+                if not sessions[side].is_open or stop.wait(LOCK_WAIT_S):
+                    raise
+                log.info("epoch.waiting", side=str(side))
+            except OutcomeUnknown as error:
+                # Raised or not: the next start raises it above whatever it finds, and nothing else was in that transaction.
+                raise TransientDatabaseError(
+                    f"{sessions[side].where}: the answer to raising the epoch is missing; start again"
+                ) from error
+        probe(Moment.EPOCH_RAISED, side)
+    ledger.set_epoch(epoch)
+    log.info("epoch.raised", generation=epoch)
+    return epoch, before
+
+
+def settle(
+    ledger: Ledger,
+    before: Mapping[Side, marker.Marker],
+    log: structlog.stdlib.BoundLogger,
+    accept_loss: Collection[Side] = (),
+) -> list[Side]:
+    """
+    Finish the intents whose batch is at its target, drop the others (INV-13).
+
+    Returns the sides of *accept_loss* whose server went back: it lost a batch that the ledger saw confirmed (INV-19).
+
+    Raises PositionLost where another side's server did.
+    """
+    back = [side for side in SIDES if ledger.last_confirmed(side) > before[side].batch]
+    for side in back:
+        if side not in accept_loss:
+            raise lost(
+                side,
+                "the marker row is older than the last confirmed batch: the server was restored from a backup, or a "
+                "failover lost what was written there",
+            )
+    for batch in ledger.open_batches():
+        row = before[batch.target]
+        if row.batch == batch.batch_id and row.written:
+            ledger.finish(batch.batch_id, row.written)
+        else:
+            ledger.drop(batch.batch_id)
+        log.info("batch.looked_up", side=str(batch.target), generation=batch.batch_id)
+    return back
+
+
+def ledger_is_behind(ledger: Ledger, before: Mapping[Side, marker.Marker]) -> list[Side]:
+    """Name the sides whose marker row is newer than anything this ledger sent: the ledger went back (INV-19)."""
+    return [side for side in SIDES if before[side].batch > ledger.last_batch_id()]

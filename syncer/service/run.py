@@ -1,0 +1,460 @@
+"""A run: composes sessions, ledger, tailers and reconciler, watches them, and ends them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+import structlog
+
+from syncer.binlog.progress import StreamProgress
+from syncer.clock import Clock, SystemClock
+from syncer.config import Config
+from syncer.core.chunking import ChunkSizer
+from syncer.core.mark import Reason
+from syncer.core.side import SIDES, Side
+from syncer.errors import (
+    PositionLost,
+    ServerChanged,
+)
+from syncer.ledger import Ledger
+from syncer.mysql.connection import Session
+from syncer.mysql.heartbeat import measure_clock
+from syncer.service.beginning import Beginning
+from syncer.service.catalog import Catalog
+from syncer.service.checking import beating_sides
+from syncer.service.closing import conclude
+from syncer.service.copying import RangeCopier
+from syncer.service.delivery import Deliverer, Delivery
+from syncer.service.endings import Goal
+from syncer.service.heart import Heart
+from syncer.service.history import Standing, examine
+from syncer.service.keeper import Keeper
+from syncer.service.loop import Loop
+from syncer.service.opening import open_ledger, open_sessions
+from syncer.service.positions import leap, start_position
+from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.pulse import Pulse
+from syncer.service.reading import PairReader
+from syncer.service.reconciler import Reconciler
+from syncer.service.rehearsal import Rehearsal
+from syncer.service.reports import Observer, RunReport
+from syncer.service.restart import ledger_is_behind, raise_epochs, settle
+from syncer.service.scope import enter_scope
+from syncer.service.sides import Workers
+from syncer.service.snapshot import SnapshotSource
+from syncer.service.streams import SchemaWatch, build_tailer
+from syncer.service.throttle import Throttle
+from syncer.service.waking import WakingStore
+
+OBSERVE_EVERY_S = 0.25
+LOOK_SHARE = 10
+"""A look at a large ledger takes time: so many times that time is left to the work."""
+STOP_TIMEOUT_S = 30.0
+SERVER_CHANGED_WAIT_S = 1.0
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How a run ends, and whether it writes.
+
+    Attributes:
+        until_in_sync: end when both tailers stand at positions read after the last write and the ledger is empty.
+        once: one pass: end when what was written before the start has been reconciled.
+        dry_run: decide everything, write nothing to the primaries; works on a copy of the ledger.
+        duration_s: end after so many seconds; None: when stopped.
+        accept_loss: sides whose server may lack what was read from it or written to it: compare every table instead.
+    """
+
+    until_in_sync: bool = False
+    once: bool = False
+    dry_run: bool = False
+    duration_s: float | None = None
+    accept_loss: tuple[Side, ...] = ()
+
+
+class Run:
+    """One run. Built, run and closed on the main thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        options: RunOptions,
+        observer: Observer,
+        stop: threading.Event,
+        *,
+        clock: Clock | None = None,
+        probe: Probe = no_probe,
+    ) -> None:
+        """Take what it needs; nothing is opened yet."""
+        self._config = config
+        self._options = options
+        self._observer = observer
+        self._stop = stop
+        self._clock = clock or SystemClock()
+        self._probe = probe
+        self._lost: set[Side] = set()
+        self._accepted: set[Side] = set()
+        self._disowned: set[Side] = set()
+        self._standing: dict[Side, Standing] = {}
+        self._started = self._clock.monotonic()
+        self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind(pair=config.pair_id)
+
+    def __call__(self) -> RunReport:
+        """
+        Run to the end that the options name; begin again where a side has changed its server.
+
+        Raises SyncerError; the ledger is always left fit to go on.
+        """
+        while True:
+            try:
+                return self._once_through()
+            except PositionLost as error:
+                # Only the stream could see it: accepted once, it is a loss like one that is found before the start.
+                found = {side for side in self._options.accept_loss if side == error.side}
+                if not found or found <= self._accepted:
+                    raise
+                self._accepted |= found
+                self._disowned |= found
+            except ServerChanged as error:
+                self._log.warning("stream.server_changed", reason=str(error))
+                if self._stop.wait(SERVER_CHANGED_WAIT_S):
+                    raise
+
+    def _once_through(self) -> RunReport:
+        with contextlib.ExitStack() as stack:
+            sessions = open_sessions(self._config, stack)
+            ledger = None
+            if self._config.ledger.exists():
+                ledger = stack.enter_context(
+                    open_ledger(self._config, self._clock, dry_run=self._options.dry_run)
+                )
+            begin = Beginning(self._config, sessions, ledger, self._log)
+            if ledger is None:  # nothing is left behind by a pair that is refused
+                ledger = stack.enter_context(
+                    open_ledger(self._config, self._clock, dry_run=self._options.dry_run)
+                )
+            begin.number(ledger)
+            self._examine(sessions, ledger)
+            epoch = self._take_over(sessions, ledger, begin)
+            self._prepare_positions(sessions, ledger, begin)
+            catalog = begin.catalog(ledger)
+            return self._supervise(stack, sessions, ledger, catalog, epoch)
+
+    def _examine(self, sessions: Mapping[Side, Session], ledger: Ledger) -> None:
+        """Look at both servers before anything is written to one that may be the wrong one (INV-19)."""
+        self._lost.clear()
+        self._standing.clear()
+        for side in SIDES:
+            saved = ledger.position(side)
+            if saved is None:
+                continue
+            if side in self._disowned:
+                self._disowned.discard(side)
+                self._log.error("stream.loss_accepted", side=str(side))
+                self._lost.add(side)
+                continue
+            try:
+                self._standing[side] = examine(sessions[side], saved)
+            except PositionLost as error:
+                if side not in self._options.accept_loss:
+                    raise
+                self._log.error("stream.loss_accepted", side=str(side), reason=str(error))
+                self._lost.add(side)
+
+    def _take_over(self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning) -> int:
+        """INV-13, INV-17, INV-19. A dry run takes nothing over."""
+        if self._options.dry_run:
+            return 0
+        epoch, before = raise_epochs(
+            sessions,
+            ledger,
+            self._config.pair_id,
+            stop=self._stop,
+            log=self._log,
+            probe=self._probe,
+        )
+        self._probe(Moment.SETTLE_BEFORE, None)
+        behind = ledger_is_behind(ledger, before)
+        self._lost.update(settle(ledger, before, self._log, self._options.accept_loss))
+        self._probe(Moment.SETTLE_AFTER, None)
+        if behind:
+            self._log.error("ledger.behind", side=",".join(behind))
+            self._give_history_up(sessions, ledger, begin)
+        ledger.reserve_batch_ids(max(row.batch for row in before.values()))
+        return epoch
+
+    def _give_history_up(
+        self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning
+    ) -> None:
+        """
+        An older copy of the ledger would tail changes anew that were settled long ago, and call them conflicts (INV-19).
+
+        Both streams go on from now, and all tables are compared, inexactly. Until the batch ids are reserved after this, a
+        crash leaves everything to be done again.
+        """
+        for table_id in begin.in_scope:
+            ledger.forget_table(table_id)
+        for side in SIDES:
+            position = ledger.position(side)
+            if position is not None:
+                begin.leaps(side, ledger)
+                leap(sessions[side], ledger, position, begin.in_scope, Reason.RESTORED)
+        self._standing.clear()
+
+    def _prepare_positions(
+        self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning
+    ) -> None:
+        """
+        A fresh start records both positions before the first row is read; a resumed one is checked (INV-19).
+
+        Positions come before the definitions: a change of a definition in between is met in the stream.
+        """
+        saved = {side: ledger.position(side) for side in SIDES}
+        if saved[Side.A] is None or saved[Side.B] is None:
+            ledger.start(begin.fresh_positions(), [], Reason.BASELINE)
+            saved = {}
+        for side, position in saved.items():
+            if position is None:
+                continue
+            standing = self._standing.get(side)
+            if side in self._lost:
+                ledger.reserve_batch_ids(ledger.last_confirmed(side))
+                fresh = start_position(sessions[side], position.seq + 1)
+                begin.leaps(side, ledger)
+                ledger.disown(side, fresh, begin.in_scope)
+            elif standing is not None and standing.doubt is not None:
+                self._log.error("stream.position_lost", side=str(side), reason=standing.doubt.what)
+                begin.leaps(side, ledger)
+                leap(sessions[side], ledger, position, begin.in_scope, standing.doubt.reason)
+            elif standing is not None and standing.position != position:
+                ledger.record(side, [], standing.position)
+                self._log.warning(
+                    "stream.followed",
+                    side=str(side),
+                    server=standing.position.server,
+                    was=position.server,
+                )
+        begin.lay_out(ledger)
+        enter_scope(ledger, begin.flowing, begin.waiting, self._log)
+
+    def _supervise(
+        self,
+        stack: contextlib.ExitStack,
+        sessions: dict[Side, Session],
+        ledger: Ledger,
+        catalog: Catalog,
+        epoch: int,
+    ) -> RunReport:
+        config, clock = self._config, self._clock
+        hard_stop = threading.Event()
+        ending = threading.Event()
+        wake = threading.Event()
+        store = WakingStore(ledger, wake, self._probe)
+        watch = SchemaWatch(config, ledger, catalog, self._log)
+        pulses = {side: Pulse(side, epoch, clock, ledger.has_settled) for side in SIDES}
+        for side in SIDES:
+            measure_clock(sessions[side], clock, pulses[side].looked)
+        tailers = {}
+        for side in SIDES:
+            position = ledger.position(side)
+            if position is None:  # pragma: no cover - _prepare_positions has set it
+                raise AssertionError("no position")
+            tailers[side] = build_tailer(
+                config,
+                sessions[side],
+                position,
+                store,
+                catalog,
+                watch,
+                clock,
+                self._log,
+                on_beat=pulses[side].met,
+            )
+        hearts = self._hearts(sessions, pulses, ledger, catalog, epoch)
+        workers = Workers.of(config, sessions)
+        stack.callback(workers.close)
+        progress = {side: tailers[side].progress for side in SIDES}
+        rehearsal = Rehearsal(ledger, clock) if self._options.dry_run else None
+        deliveries: dict[Side, Deliverer] = {
+            side: (
+                rehearsal.delivery(side)
+                if rehearsal
+                else Delivery(
+                    workers[side],
+                    ledger,
+                    config.pair_id,
+                    epoch,
+                    clock,
+                    self._log,
+                    ending=ending,
+                    retry_limit=config.engine.retry_limit,
+                    dependents=partial(catalog.dependents, side),
+                    probe=self._probe,
+                )
+            )
+            for side in SIDES
+        }
+        engine = config.engine
+        sizer = ChunkSizer(
+            target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
+        )
+        reader = PairReader(workers, progress, ending, self._probe)
+        writers = {side: d for side, d in deliveries.items() if isinstance(d, Delivery)}
+        throttle = Throttle(config.throttle, workers, clock, self._log)
+        copier = (
+            RangeCopier(ledger, catalog, reader, writers, throttle, clock, self._log, self._probe)
+            if writers
+            else None
+        )
+        reconciler = Reconciler(
+            ledger=ledger,
+            catalog=catalog,
+            reader=reader,
+            deliveries=deliveries,
+            clock=clock,
+            log=self._log,
+            stop=hard_stop,
+            sizer=sizer,
+            batch_rows=engine.batch_rows,
+            probe=self._probe,
+            copier=copier,
+            throttle=throttle,
+        )
+        goal = Goal(
+            ledger=ledger,
+            workers=workers,
+            progress=progress,
+            catalog=catalog,
+            until_in_sync=self._options.until_in_sync,
+            once=self._options.once or self._options.dry_run,
+        )
+        loop = Loop(
+            reconciler,
+            ledger,
+            goal,
+            clock,
+            self._log,
+            stop=ending,
+            wake=wake,
+            backoff_max_s=engine.backoff_max_s,
+        )
+        source = SnapshotSource(
+            config,
+            sessions,
+            ledger,
+            catalog,
+            progress,
+            pulses,
+            deliveries,
+            reconciler,
+            loop,
+            clock,
+            self._log,
+        )
+        keeper = Keeper(
+            config,
+            ledger,
+            catalog,
+            progress,
+            {side: sessions[side].server_identity() for side in SIDES},
+            clock,
+            self._log,
+            stop=ending,
+            wake=wake,
+        )
+        try:
+            for tailer in tailers.values():
+                tailer.start()
+            for heart in hearts:
+                heart.start()
+            keeper.start()
+            loop.start()
+            self._watch(loop, source, keeper, progress, hearts, ending, wake)
+        finally:
+            for heart in hearts:
+                heart.stop()
+            ending.set()
+            wake.set()
+            catalog.news.set()
+            hard_stop.set()
+            loop.join(STOP_TIMEOUT_S)
+            keeper.join(STOP_TIMEOUT_S)
+            for tailer in tailers.values():
+                tailer.stop()
+            for tailer in tailers.values():
+                tailer.join(STOP_TIMEOUT_S)
+            for heart in hearts:
+                heart.join(STOP_TIMEOUT_S)
+        return conclude(
+            loop.ending,
+            source.snapshot(),
+            rows_read=workers.rows_read,
+            rows_compared=reconciler.chunks.rows_compared,
+            planned=tuple(rehearsal.lines) if rehearsal else (),
+        )
+
+    def _hearts(
+        self,
+        sessions: Mapping[Side, Session],
+        pulses: Mapping[Side, Pulse],
+        ledger: Ledger,
+        catalog: Catalog,
+        epoch: int,
+    ) -> list[Heart]:
+        """One per side, or none; a side that no table is written to gets no beats unless that is asked for."""
+        if not self._config.heartbeat.interval_s:
+            return []
+        names = [table.name for table in catalog.flowing.values()]
+        names += [one.table for one in ledger.paused().values()]
+        beating = beating_sides(self._config, (self._config.policy_for(n).direction for n in names))
+        return [
+            Heart(
+                pulses[side],
+                self._config,
+                sessions[side].server_identity(),
+                epoch,
+                self._clock,
+                self._log,
+                writes=not self._options.dry_run and side in beating,
+            )
+            for side in SIDES
+        ]
+
+    def _watch(
+        self,
+        loop: Loop,
+        source: SnapshotSource,
+        keeper: Keeper,
+        progress: Mapping[Side, StreamProgress],
+        hearts: Sequence[Heart],
+        ending: threading.Event,
+        wake: threading.Event,
+    ) -> None:
+        """Show what happens until the loop ends; the first stop drains the batch in hand."""
+        pause_s = OBSERVE_EVERY_S
+        while not loop.ended.wait(pause_s):
+            at = self._clock.monotonic()
+            self._observer.update(source.snapshot())
+            pause_s = max(OBSERVE_EVERY_S, LOOK_SHARE * (self._clock.monotonic() - at))
+            for stream in progress.values():
+                if stream.state == "failed" and stream.error is not None:
+                    raise stream.error
+            for heart in hearts:
+                if heart.error is not None:
+                    raise heart.error
+            if keeper.error is not None:
+                raise keeper.error
+            limit = self._options.duration_s
+            if limit is not None and self._clock.monotonic() - self._started >= limit:
+                self._stop.set()
+            if self._stop.is_set() and not ending.is_set():
+                self._log.info("run.draining")
+                ending.set()
+                wake.set()
+        self._observer.update(source.snapshot())
+        if loop.error is not None:
+            raise loop.error

@@ -1,0 +1,113 @@
+"""Which tables are kept equal: selection, and pairing of both schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from syncer.config import Config
+from syncer.core.pairing import PairedTable
+from syncer.core.schema import TableName, TableSchema
+from syncer.core.side import SIDES, Side
+from syncer.errors import ConfigError
+from syncer.mysql.connection import Session
+from syncer.mysql.introspect import list_tables, load_schemas
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The tables selected on both sides.
+
+    Attributes:
+        schemas: per side, the schemas by name; a table may be missing on one side: preflight refuses that.
+        mixed: one side is MySQL, the other MariaDB.
+    """
+
+    names: tuple[TableName, ...]
+    schemas: dict[Side, dict[TableName, TableSchema]]
+    mixed: bool = False
+
+    @property
+    def on_both(self) -> tuple[TableName, ...]:
+        """Tables that exist on both sides."""
+        return tuple(n for n in self.names if all(n in self.schemas[side] for side in SIDES))
+
+
+def select(config: Config, sessions: Mapping[Side, Session]) -> Selection:
+    """
+    Find the tables that the configuration selects and read their schemas.
+
+    Raises ConfigError where a table named without a glob exists on neither side, or nothing is selected.
+    """
+    listed = {side: set(list_tables(sessions[side])) for side in SIDES}
+    everywhere = listed[Side.A] | listed[Side.B]
+    for name in config.explicit_tables():
+        if name not in everywhere:
+            raise ConfigError(
+                f"unknown table {name}: it exists on neither side; check the name and the grants"
+            )
+    names = tuple(sorted(name for name in everywhere if config.selects(name)))
+    if not names:
+        raise ConfigError(
+            "no table is selected: none that exists matches; check --tables, --databases and the grants"
+        )
+    schemas = {
+        side: load_schemas(
+            sessions[side],
+            [name for name in names if name in listed[side]],
+            asked_key=config.key_for,
+        )
+        for side in SIDES
+    }
+    mixed = len({sessions[side].flavor for side in SIDES}) > 1
+    return Selection(names=names, schemas=schemas, mixed=mixed)
+
+
+def pair_tables(
+    config: Config, selection: Selection, ids: Mapping[TableName, int]
+) -> dict[int, PairedTable]:
+    """Pair the schemas of every table that exists on both sides; preflight has found them compatible."""
+    return {
+        ids[name]: pair_table(
+            config,
+            ids[name],
+            *(selection.schemas[side][name] for side in SIDES),
+            mixed=selection.mixed,
+        )
+        for name in selection.on_both
+    }
+
+
+def pair_table(
+    config: Config, table_id: int, a: TableSchema, b: TableSchema, *, mixed: bool
+) -> PairedTable:
+    """Pair the schemas of one table. Raises ConfigError where its policy asks for what a side does not have."""
+    policy = config.policy_for(a.name)
+    holes = [
+        *policy.holes(a),
+        *(hole for hole in policy.holes(b) if hole not in policy.holes(a)),
+    ]
+    if holes:
+        raise ConfigError("; ".join(holes))
+    ignored = {column.lower() for column in config.ignore_columns_for(a.name)}
+    theirs = {column.name.lower(): column for column in b.columns}
+    keys = {column.lower() for column in a.key}
+    columns = [
+        column
+        for column in a.columns
+        if column.name.lower() in theirs
+        and (column.name.lower() not in ignored or column.name.lower() in keys)
+    ]
+    return PairedTable(
+        table_id=table_id,
+        name=a.name,
+        a=a,
+        b=b,
+        columns=tuple(column.name for column in columns),
+        written=tuple(
+            c.name for c in columns if not c.generated and not theirs[c.name.lower()].generated
+        ),
+        policy=policy,
+        mixed=mixed,
+    )

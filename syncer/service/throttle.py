@@ -1,0 +1,95 @@
+"""
+Giving way: whole-table comparisons and copies pause while a primary is busy, and keep below a rate.
+
+Live changes are never held up: they cost what the application's own changes cost, and waiting would only let them pile up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from syncer.clock import Clock
+from syncer.config.model import ThrottleSection
+from syncer.core.side import SIDES
+from syncer.service.sides import SideWorker, Workers
+
+LOOK_EVERY_S = 1.0
+"""A server is asked for its load at most so often, and only while there is something to hold up."""
+BURST_S = 1.0
+"""So much of the rate may be used at once."""
+
+
+class Throttle:
+    """Says whether the next chunk may be read. Used by the reconciler's thread alone; ``reason`` may be read anywhere."""
+
+    def __init__(
+        self,
+        limits: ThrottleSection,
+        workers: Workers,
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """Take the limits; nothing is asked yet."""
+        self._limits = limits
+        self._load = limits.loads()
+        self._workers = workers
+        self._clock = clock
+        self._log = log
+        self._looked: float | None = None
+        self._busy: str | None = None
+        self._used_until = float("-inf")
+        self.reason: str | None = None
+
+    def free(self) -> bool:
+        """
+        Say whether a chunk may be read now; if not, ``reason`` says why.
+
+        Raises TransientDatabaseError where a server that is to be asked does not answer.
+        """
+        reason = self._paused() or self._load_above() or self._too_fast()
+        if (reason is None) != (self.reason is None):
+            if reason is None:
+                self._log.info("throttle.ended")
+            else:
+                self._log.info("throttle.began", reason=reason)
+        self.reason = reason
+        return reason is None
+
+    def used(self, rows: int) -> None:
+        """Count rows that were compared or copied."""
+        if self._limits.rows_per_s:
+            start = max(self._used_until, self._clock.monotonic() - BURST_S)
+            self._used_until = start + rows / self._limits.rows_per_s
+
+    def _paused(self) -> str | None:
+        file = self._limits.pause_file
+        return f"{file} exists" if file and Path(file).expanduser().exists() else None
+
+    def _too_fast(self) -> str | None:
+        if not self._limits.rows_per_s or self._used_until <= self._clock.monotonic():
+            return None
+        return f"{self._limits.rows_per_s} rows/s are used up"
+
+    def _load_above(self) -> str | None:
+        now = self._clock.monotonic()
+        if not self._load or (self._looked is not None and now - self._looked < LOOK_EVERY_S):
+            return self._busy
+        found = self._workers.both(self._status)
+        self._looked = now
+        above = [
+            f"side {side}: {name} is {found[side][name.lower()]}, more than {most}"
+            for side in SIDES
+            for name, most in self._load.items()
+            if found[side].get(name.lower(), 0) > most
+        ]
+        self._busy = "; ".join(above) or None
+        return self._busy
+
+    def _status(self, worker: SideWorker) -> dict[str, int]:
+        names = ",".join(["%s"] * len(self._load))
+        rows = worker.reader().session.query(
+            f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", tuple(self._load)
+        )
+        return {str(name).lower(): int(value) for name, value in rows if str(value).isdecimal()}

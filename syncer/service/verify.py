@@ -1,0 +1,199 @@
+"""
+A full read-only comparison of both sides while writes go on. Tables without a usable key are compared as multisets.
+
+It needs neither ledger nor streams. A difference found once may be a change on its way: it counts only if it is still there
+after several looks with growing pauses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from syncer.clock import Clock
+from syncer.config import Config
+from syncer.core.chunking import ChunkSizer, IntegerSteps
+from syncer.core.key import Key
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.errors import TransientDatabaseError
+from syncer.mysql.connection import Session
+from syncer.mysql.reader import RowRead
+from syncer.service.chunks import learn, next_boundary, rows_per_chunk
+from syncer.service.multisets import Surplus, compare_multisets
+from syncer.service.planning import printable_key
+from syncer.service.reports import BaselineProgress, Observer, TableVerdict, VerifyReport
+from syncer.service.sides import SideWorker, Workers
+from syncer.service.tables import pair_tables, select
+
+LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)
+SAMPLES = 20
+RECHECK_KEYS = 1000
+
+
+class _Found(msgspec.Struct):
+    """Rows and differences of one table so far."""
+
+    rows: dict[Side, int]
+    chunks: int = 0
+    differing: dict[Key, tuple[str | None, str | None]] = msgspec.field(default_factory=dict)
+
+
+def verify_tables(
+    config: Config,
+    sessions: Mapping[Side, Session],
+    observer: Observer,
+    stop: threading.Event,
+    clock: Clock,
+) -> VerifyReport:
+    """Compare the selected tables; those on one side only are reported as skipped."""
+    started = clock.monotonic()
+    selection = select(config, sessions)
+    ids = {name: number for number, name in enumerate(selection.on_both)}
+    paired = pair_tables(config, selection, ids)
+    workers = Workers.of(config, sessions)
+    total = sum(max(t.a.rows, t.b.rows) for t in paired.values())
+    verdicts: list[TableVerdict] = []
+    done = 0
+    try:
+        for name in selection.names:
+            if name not in ids:
+                missing = next(s for s in SIDES if name not in selection.schemas[s])
+                verdicts.append(_skipped(str(name), f"missing on side {missing}"))
+                continue
+            table = paired[ids[name]]
+            if not table.same_key:
+                surplus = compare_multisets(workers, table, stop, LOOK_AGAIN_S)
+                verdicts.append(_of_multiset(str(name), surplus))
+                done += max(surplus.rows.values())
+                continue
+
+            def tell(rows: int, table: PairedTable = table, before: int = done) -> None:
+                observer.verify_progress(
+                    BaselineProgress(
+                        tables_total=len(selection.names),
+                        tables_done=len(verdicts),
+                        rows_total=max(total, before + rows),
+                        rows_done=before + rows,
+                        table=str(table.name),
+                    )
+                )
+
+            found = _walk(workers, table, config, stop, clock, tell)
+            done += max(found.rows.values())
+            verdicts.append(_verdict(workers, table, found, stop))
+    finally:
+        workers.close()
+    return VerifyReport(tables=tuple(verdicts), seconds=clock.monotonic() - started)
+
+
+def _of_multiset(table: str, found: Surplus) -> TableVerdict:
+    return TableVerdict(
+        table=table,
+        rows_a=found.rows[Side.A],
+        rows_b=found.rows[Side.B],
+        chunks=1,
+        only_a=found.only_a,
+        only_b=found.only_b,
+        differing=0,
+    )
+
+
+def _skipped(table: str, why: str) -> TableVerdict:
+    return TableVerdict(
+        table=table, rows_a=0, rows_b=0, chunks=0, only_a=0, only_b=0, differing=0, skipped=why
+    )
+
+
+def _walk(
+    workers: Workers,
+    table: PairedTable,
+    config: Config,
+    stop: threading.Event,
+    clock: Clock,
+    tell: Callable[[int], None],
+) -> _Found:
+    """Compare chunk by chunk; differing keys are looked at again later."""
+    found = _Found(rows=dict.fromkeys(SIDES, 0))
+    engine = config.engine
+    sizer = ChunkSizer(
+        target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
+    )
+    low: Key | None = None
+    steps = IntegerSteps()
+    while not stop.is_set():
+        at = clock.monotonic()
+        end = next_boundary(workers, table, low, None, rows_per_chunk(table, sizer), steps)
+        digests = workers.both(_digest_of(table, low, end))
+        if digests[Side.A] != digests[Side.B]:
+            rows = workers.both(_rows_of(table, low, end))
+            a, b = rows[Side.A], rows[Side.B]
+            for key in {*a, *b}:
+                if a.get(key) != b.get(key):
+                    found.differing[key] = (a.get(key), b.get(key))
+        for side in SIDES:
+            found.rows[side] += digests[side][0]
+        found.chunks += 1
+        learn(steps, table, low, end, max(digests[side][0] for side in SIDES))
+        sizer.took(max(digests[side][0] for side in SIDES), clock.monotonic() - at)
+        tell(max(found.rows.values()))
+        if end is None:
+            return found
+        low = end
+    raise TransientDatabaseError("stopped before the comparison was complete; start it again")
+
+
+def _verdict(
+    workers: Workers, table: PairedTable, found: _Found, stop: threading.Event
+) -> TableVerdict:
+    """Look again at what differed; keep what stays different."""
+    pending = found.differing
+    for pause_s in LOOK_AGAIN_S:
+        if not pending:
+            break
+        stop.wait(pause_s)
+        pending = _look(workers, table, pending)
+    return TableVerdict(
+        table=str(table.name),
+        rows_a=found.rows[Side.A],
+        rows_b=found.rows[Side.B],
+        chunks=found.chunks,
+        only_a=sum(1 for _, b in pending.values() if b is None),
+        only_b=sum(1 for a, _ in pending.values() if a is None),
+        differing=sum(1 for a, b in pending.values() if a is not None and b is not None),
+        samples=tuple(printable_key(table, key) for key in list(pending)[:SAMPLES]),
+    )
+
+
+def _look(
+    workers: Workers, table: PairedTable, pending: dict[Key, tuple[str | None, str | None]]
+) -> dict[Key, tuple[str | None, str | None]]:
+    still: dict[Key, tuple[str | None, str | None]] = {}
+    keys = list(pending)
+    for start in range(0, len(keys), RECHECK_KEYS):
+        part = keys[start : start + RECHECK_KEYS]
+        rows = workers.both(_keys_of(table, part))
+        for key in part:
+            a, b = (rows[side].get(key) for side in SIDES)
+            now = (a.digest if a else None, b.digest if b else None)
+            if now[0] != now[1]:
+                still[key] = now
+    return still
+
+
+def _digest_of(
+    table: PairedTable, low: Key | None, high: Key | None
+) -> Callable[[SideWorker], tuple[int, int]]:
+    return lambda worker: worker.reader().chunk_digest(table, low, high)
+
+
+def _rows_of(
+    table: PairedTable, low: Key | None, high: Key | None
+) -> Callable[[SideWorker], dict[Key, str]]:
+    return lambda worker: worker.reader().digests_in_range(table, low, high)
+
+
+def _keys_of(table: PairedTable, keys: list[Key]) -> Callable[[SideWorker], dict[Key, RowRead]]:
+    return lambda worker: worker.reader().rows_by_key(table, keys)

@@ -1,0 +1,1 @@
+"""Logs and event names. Nothing here knows of servers, ledgers or commands."""

@@ -1,0 +1,125 @@
+"""Killed at every step of the protocol under writes on both sides: what was acknowledged is there, nothing else is."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from syncer.core.side import SIDES
+from syncer.service.probes import Moment
+from testbed.workload import Workload
+from tests.fault.runner import FULL, check_nothing_lost, present, start_doomed
+from tests.figures import totals
+from tests.integration.harness import wait_until
+
+_SIDED = (
+    Moment.EPOCH_RAISED,
+    Moment.RECORD_BEFORE,
+    Moment.RECORD_AFTER,
+    Moment.SNAPSHOT,
+    Moment.UPPER,
+    Moment.APPLY_BEFORE,
+    Moment.APPLY_LOCKED,
+    Moment.APPLY_WRITTEN,
+    Moment.APPLY_COMMITTED,
+    Moment.APPLY_FINISHED,
+)
+_ONCE = (Moment.EPOCH_RAISED, Moment.SETTLE_BEFORE, Moment.SETTLE_AFTER)
+"""A run passes them once; the others are met later too, in the middle of the work."""
+
+
+def _probes() -> list[str]:
+    """Name every moment, on both sides in the full form, on one in the short one."""
+    found = []
+    for number, moment in enumerate(Moment):
+        sides = SIDES if FULL else (SIDES[number // 2 % 2],)
+        found += [f"{moment}.{side}" for side in sides] if moment in _SIDED else [str(moment)]
+    return [*found, "between.a_b", "between.b_a"]
+
+
+FLAVORS = ("mariadb", "mysql")
+SHORT = ("mariadb", "mysql", "mixed")
+"""One after the other in the short form; the full form has every probe on both flavours, and every third on the mixed pair."""
+SPANS = {Moment.SPAN_BEFORE, Moment.SPAN_AFTER}
+
+
+def _count(probe: str, turn: int) -> int:
+    """Die at the first passing and, where there are more, at a later one."""
+    if probe.startswith(_ONCE) or probe.startswith("between"):
+        return 1
+    if probe in SPANS:
+        return 60
+    return (1, 4, 9)[turn % 3]
+
+
+def _cases() -> list[object]:
+    shorts = itertools.cycle(SHORT)
+    found = []
+    for turn, probe in enumerate(_probes()):
+        short = next(shorts)
+        for pair in {*FLAVORS, short} if FULL else (short,):
+            count = _count(probe, turn)
+            found.append(pytest.param(pair, f"{probe}:{count}", id=f"{pair}-{probe}-{count}"))
+    return sorted(found, key=lambda case: str(case.id))
+
+
+@pytest.mark.parametrize(("pair", "probe"), _cases(), indirect=["pair"])
+def test_killed_at_a_moment_everything_acknowledged_is_there(pair, database, shop, product, probe):
+    baseline = probe.partition(":")[0] in SPANS
+    shop(1500 if baseline else 200, foreign_keys=True)
+    syncer = product("--chunk-size", "10:10")
+    if not baseline:
+        syncer.until_in_sync()
+    first = present(pair, database)
+    workload = Workload.disjoint(pair, database, rate=25, seed=len(probe))
+    doomed = start_doomed(syncer, probe)
+    if baseline:
+        # What was written before the first comparison began has no history.
+        doomed.wait_event("baseline", lambda event: event.get("event") == "baseline.started")
+    with workload:
+        doomed.dies()
+        wait_until("writes", lambda: (len(workload.log.acknowledged) > 10, workload.log.counts()))
+    syncer.until_in_sync()
+    assert check_nothing_lost(pair, database, first, workload) > 0
+    # A row met by its event before its table's first comparison counts as a possible conflict; its change wins.
+    assert [c for c in syncer.conflicts() if not (baseline and c.possible)] == []
+    totals["kills at probes"] += 1
+    totals[f"probes killed on {pair.name}"] += 1
+
+
+COPY_PROBES = ("intent.after:2", "apply.committed.b:1", "apply.finished.b:1")
+
+
+@pytest.mark.parametrize(
+    ("pair", "probe"),
+    [
+        pytest.param(pair, probe, id=f"{pair}-{probe}")
+        for turn, probe in enumerate(COPY_PROBES)
+        for pair in (FLAVORS if FULL else (FLAVORS[turn % 2],))
+    ],
+    indirect=["pair"],
+)
+def test_killed_while_ranges_are_copied(pair, database, product, probe):
+    """The copy goes on behind what the target has (INV-13): a range sent twice would be refused as a whole."""
+    rows = 30_000
+    pair.script(
+        "CREATE TABLE copied (id INT PRIMARY KEY, text VARCHAR(80) NOT NULL)",
+        "CREATE TABLE digits (n INT PRIMARY KEY)",
+        "INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)",
+        db=database,
+    )
+    pair.a.script(
+        "INSERT INTO copied SELECT n, REPEAT('t', 60) FROM (SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n"
+        " FROM digits a, digits b, digits c, digits d, digits e) numbers "
+        f"WHERE n < {rows}",
+        db=database,
+    )
+    syncer = product()
+    start_doomed(syncer, probe).dies()
+    syncer.until_in_sync()
+    inserted = syncer.status()["summary"]["counters"]["applied.b.insert"]
+    before = rows - inserted
+    assert 0 <= before <= rows
+    assert len(present(pair, database)["copied"]) == rows
+    totals["probes killed on " + pair.a.flavor] += 1

@@ -1,0 +1,83 @@
+"""A run in this process, where a test can put its hand on the parts."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from syncer import config as configuration
+from syncer.service.run import Run, RunOptions
+
+if TYPE_CHECKING:
+    from syncer.clock import Clock
+    from syncer.service.reports import RunSnapshot
+    from tests.integration.harness import Product
+
+
+class Watcher:
+    """Keeps the last snapshot."""
+
+    def __init__(self) -> None:
+        self.last: RunSnapshot | None = None
+
+    def update(self, snapshot: RunSnapshot) -> None:
+        self.last = snapshot
+
+    def verify_progress(self, progress) -> None:
+        pass
+
+
+class Inside:
+    """
+    A run in a thread of its own.
+
+    Args:
+        heartbeat_s: Off unless asked for: its transactions would keep every cycle waiting for a stream that is held back.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        policy: dict[str, str] | None = None,
+        *,
+        heartbeat_s: float = 0.0,
+        clock: Clock | None = None,
+    ) -> None:
+        a, b = product.urls
+        config = configuration.load(
+            None,
+            {
+                "a": {"url": a},
+                "b": {"url": b},
+                "sync": {"tables": [product.tables]},
+                "policy": policy or {},
+                "ledger": str(product.ledger),
+                "heartbeat": {"interval_s": heartbeat_s},
+            },
+            environ={},
+        )
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        self.watcher = Watcher()
+        run = Run(config, RunOptions(), self.watcher, self.stop, clock=clock)
+
+        def body() -> None:
+            try:
+                run()
+            except BaseException as error:  # noqa: BLE001 - the test raises it
+                self.error = error
+
+        self._thread = threading.Thread(target=body, name="run", daemon=True)
+        self._thread.start()
+
+    @property
+    def last(self) -> RunSnapshot | None:
+        """The last snapshot; None before the first."""
+        return self.watcher.last
+
+    def end(self) -> None:
+        self.stop.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        if self.error is not None:
+            raise self.error

@@ -1,0 +1,126 @@
+"""What the target refuses: unique values that swap, parents that went, and columns no rule can compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed import oracle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed.provision import Pair
+    from tests.integration.harness import Product
+
+ON_TWO = pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql", "mixed"], indirect=True)
+def test_rows_that_swap_a_unique_value_arrive(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """In place, either update alone is a duplicate; children of the rows stay where they are."""
+    for server in pair.sides:
+        server.query(f"CREATE TABLE `{database}`.p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE)")
+        server.query(
+            f"CREATE TABLE `{database}`.c (id INT PRIMARY KEY, pid INT NOT NULL,"
+            f" FOREIGN KEY (pid) REFERENCES `{database}`.p (id) ON DELETE CASCADE)"
+        )
+        server.query(f"INSERT INTO `{database}`.p VALUES (1, 10), (2, 20), (3, 30)")
+        server.query(f"INSERT INTO `{database}`.c VALUES (1, 1), (2, 2), (3, 3)")
+    running = product()
+    running.until_in_sync()
+    pair.a.query(f"UPDATE `{database}`.p SET code = -code")
+    pair.a.query(
+        f"UPDATE `{database}`.p SET code = CASE id WHEN 1 THEN 20 WHEN 2 THEN 30 ELSE 10 END"
+    )
+    running.until_in_sync()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert pair.b.query(f"SELECT code FROM `{database}`.p ORDER BY id") == [(20,), (30,), (10,)]
+    assert pair.b.query(f"SELECT COUNT(*) FROM `{database}`.c") == [(3,)]
+
+
+@ON_TWO
+def test_a_child_without_its_parent_is_held_never_written(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """A adds a child while B deletes its parent: no order of writes makes that right, and none may leave an orphan."""
+    for server in pair.sides:
+        server.query(f"CREATE TABLE `{database}`.p (id INT PRIMARY KEY, code INT UNIQUE)")
+        server.query(
+            f"CREATE TABLE `{database}`.c (id INT PRIMARY KEY, pid INT NOT NULL, u INT UNIQUE,"
+            f" FOREIGN KEY (pid) REFERENCES `{database}`.p (id))"
+        )
+        server.query(f"INSERT INTO `{database}`.p VALUES (1, 1)")
+    running = product()
+    running.until_in_sync()
+    pair.a.query(f"INSERT INTO `{database}`.c VALUES (10, 1, 1)")
+    pair.b.query(f"DELETE FROM `{database}`.p WHERE id = 1")
+    running.until_in_sync(codes=(1,))
+    for server in pair.sides:
+        orphans = server.query(
+            f"SELECT COUNT(*) FROM `{database}`.c WHERE pid NOT IN (SELECT id FROM `{database}`.p)"
+        )
+        assert orphans == [(0,)], server.name
+    kinds = {conflict.kind for conflict in running.conflicts("held")}
+    assert kinds == {"fk_parent_missing", "fk_child_exists"}
+
+
+@pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
+def test_a_rule_on_a_column_without_an_order_is_refused(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    for server in pair.sides:
+        server.query(f"CREATE TABLE `{database}`.t (id INT PRIMARY KEY, v VARCHAR(9) NOT NULL)")
+    done = product("--rule", "highest_version:v", "--on-delete", "hold", "--on-tie", "a")("run")
+    assert done.code == 2, str(done)
+    assert "name a column of numbers or of dates" in done.stderr
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_what_no_order_of_writes_makes_right_is_held_and_takes_nothing_away(
+    pair: Pair, database: str, product: Callable[..., Product], tmp_path: Path
+) -> None:
+    """New rows of two tables that refer to each other, and two keys with one unique value: a person decides."""
+    pair.script(
+        "CREATE TABLE m (id INT PRIMARY KEY, t INT)",
+        "CREATE TABLE t (id INT PRIMARY KEY, m INT, FOREIGN KEY (m) REFERENCES m (id))",
+        "ALTER TABLE m ADD FOREIGN KEY (t) REFERENCES t (id)",
+        "INSERT INTO m VALUES (1, NULL), (2, NULL)",
+        "INSERT INTO t VALUES (1, 1), (2, 2)",
+        "CREATE TABLE u (id INT PRIMARY KEY, code INT NOT NULL UNIQUE)",
+        db=database,
+    )
+    config = tmp_path / "few-tries.toml"
+    config.write_text("[engine]\nretry_limit = 3\n")
+    running = product("--config", config)
+    running.until_in_sync()
+    pair.a.script(
+        "UPDATE m SET t = 3 - id",
+        "UPDATE t SET m = 3 - id",
+        "INSERT INTO m VALUES (9, NULL)",
+        "INSERT INTO t VALUES (9, 9)",
+        "UPDATE m SET t = 9 WHERE id = 9",
+        "INSERT INTO u VALUES (1, 5)",
+        db=database,
+    )
+    pair.b.script("INSERT INTO u VALUES (2, 5)", db=database)
+    running.until_in_sync(codes=(1,))
+    new = {(9,): (9, 9)}
+    swapped = {(1,): (1, 2), (2,): (2, 1)}
+    both = (swapped | new, swapped)
+    assert oracle.read_pair(pair, database) == {
+        "m": both,
+        "t": both,
+        "u": ({(1,): (1, 5)}, {(2,): (2, 5)}),
+    }
+    held = {(c.table.split(".")[1], *c.key): c.kind for c in running.conflicts("held")}
+    assert held == {
+        ("m", "9"): "fk_parent_missing",
+        ("t", "9"): "fk_parent_missing",
+        ("u", "1"): "unique_violation",
+        ("u", "2"): "unique_violation",
+    }

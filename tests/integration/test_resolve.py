@@ -1,0 +1,64 @@
+"""A person decides held conflicts; only what was seen is decided."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed import oracle
+from tests.integration.harness import syncer as command
+from tests.integration.harness import wait_until
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_held_conflicts_are_decided_beside_a_running_syncer(pair, database, product):
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+        "INSERT INTO t VALUES (1,'o'),(2,'o'),(3,'o'),(4,'o')",
+        db=database,
+    )
+    syncer = product()
+    syncer.until_in_sync()
+    pair.a.script(
+        "UPDATE t SET v='from a' WHERE id IN (1,2,4)", "DELETE FROM t WHERE id=3", db=database
+    )
+    pair.b.script("UPDATE t SET v='from b'", db=database)
+    syncer.until_in_sync(codes=(1,))
+    numbers = {
+        record["entry"]["key"][0]: record["conflict_id"]
+        for record in conflicts(syncer, "list", "--json").must(1).document()["conflicts"]
+    }
+    assert set(numbers) == {"1", "2", "3", "4"}
+
+    def resolve(key: str, take: str, *more: str):
+        return conflicts(syncer, "resolve", numbers[key], "--take", take, *more)
+
+    resolve("1", "a", "--dry-run").must(0)
+    # What the person saw of row 4 is not what is there when the answer is carried out.
+    resolve("4", "a").must(0)
+    pair.b.script("UPDATE t SET v='later' WHERE id=4", db=database)
+    running = syncer.start()
+    running.connected()
+    resolve("1", "a").must(0)
+    resolve("2", "b").must(0)
+    resolve("3", "a").must(0)
+
+    def decided() -> tuple[bool, object]:
+        held = syncer.conflicts("held")
+        return [c.key for c in held] == [("4",)], held
+
+    wait_until("three are decided, one is held anew", decided)
+    running.stop().must(0, 1)
+    found = oracle.read_pair(pair, database)["t"]
+    assert found[0][1,] == found[1][1,] == (1, "from a")
+    assert found[0][2,] == found[1][2,] == (2, "from b")
+    assert (3,) not in found[0] | found[1]
+    assert (found[0][4,], found[1][4,]) == ((4, "from a"), (4, "later"))
+    applied = {c.key[0]: c for c in syncer.conflicts("applied")}
+    assert {key: c.winner for key, c in applied.items()} == {"1": "a", "2": "b", "3": "a"}
+    assert all(c.path == "person" and "resolved by" in c.rule for c in applied.values())
+    assert applied["3"].value("b", "v") == "from b", "the losing row is kept"
+    assert resolve("1", "a").must(5).stderr.count("\n") == 1
+
+
+def conflicts(product, *words):
+    return command("conflicts", *words, "--ledger", product.ledger, cwd=product.folder)

@@ -1,0 +1,244 @@
+"""The commands that need no server: configuration and the ledger."""
+
+import json
+import os
+import stat
+
+import pytest
+
+from syncer import config as configuration
+from syncer.clock import SystemClock
+from syncer.core.decision import ConflictKind
+from syncer.core.mark import Op, Reason
+from syncer.core.position import StreamPosition
+from syncer.core.side import Side
+from syncer.ledger import ConflictEntry, Ledger
+
+URLS = ("mysql://u:s3cret@db1", "mysql://u:s3cret@db2")
+
+
+def entry(key, **more):
+    facts = {
+        "table": "shop.orders",
+        "key": (key,),
+        "kind": ConflictKind.UPDATE_UPDATE,
+        "detected_at": 1_790_000_000.0,
+        "rule": "hold",
+        "path": "rule",
+        "columns": ("id", "note", "city"),
+        "a_image": (key, "'a\x1b[31m'", "'Rome'"),
+        "b_image": (key, "NULL", "'Rome'"),
+        "a_op": Op.UPDATE,
+        "b_op": Op.UPDATE,
+    }
+    return ConflictEntry(**{**facts, **more})
+
+
+@pytest.fixture
+def ledger_path(tmp_path):
+    """A ledger with two held conflicts and a position on one side."""
+    path = tmp_path / "syncer.db"
+    with Ledger.open(path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
+        position = StreamPosition(
+            server="s1", gtids="0-1-7", file="binlog.000003", offset=1234, seq=7
+        )
+        ledger.start({Side.A: position}, [], Reason.BASELINE)
+        ledger.journal_held(
+            [entry("1"), entry("2", table="crm.people", b_image=None, b_op=Op.DELETE)]
+        )
+    return path
+
+
+def test_status_reads_the_ledger_alone(syncer, ledger_path):
+    result = syncer("status", "--json")
+    assert result.code == 1
+    assert result.err == ""
+    document = result.json
+    assert (document["format_version"], document["command"]) == (1, "status")
+    assert document["summary"]["pair_id"] == "pair-1"
+    assert document["summary"]["positions"]["a"]["offset"] == 1234
+    assert document["summary"]["conflicts"] == {"held": 2}
+    assert len(document["recent_conflicts"]) == 2
+
+
+def test_status_for_people(syncer, ledger_path):
+    result = syncer("status", "--ledger", ledger_path)
+    assert result.code == 1
+    assert "pair-1" in result.out
+    assert "binlog.000003:1234" in result.out
+    assert "B  read up to nothing yet" in result.out
+    assert "2 held" in result.out
+
+
+def test_a_ledger_is_read_while_a_syncer_holds_it(syncer, ledger_path):
+    with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()):
+        assert syncer("status").code == 1
+        assert syncer("conflicts", "list").code == 1
+
+
+def test_status_needs_no_password(syncer, ledger_path, tmp_path):
+    (tmp_path / "syncer.toml").write_text("[a]\nhost = 'x'\nuser = 'u'\npassword_file = '/gone'\n")
+    assert syncer("status").code == 1
+    assert syncer("config", "show").code == 2
+
+
+@pytest.mark.parametrize("command", [["status"], ["conflicts", "list"], ["conflicts", "show", "1"]])
+def test_no_ledger_and_a_broken_ledger_are_one_line(syncer, command, tmp_path):
+    gone = syncer(*command)
+    assert (gone.code, gone.out) == (5, "")
+    assert "no ledger at syncer.db" in gone.err
+    (tmp_path / "syncer.db").write_bytes(b"this is no ledger at all" * 100)
+    broken = syncer(*command)
+    assert broken.code == 5
+    assert broken.err.count("\n") == 1
+
+
+def test_conflicts_list_for_machines(syncer, ledger_path):
+    result = syncer("conflicts", "list", "--json")
+    assert result.code == 1
+    assert result.json["open"] == 2
+    assert [c["entry"]["key"] for c in result.json["conflicts"]] == [["2"], ["1"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ([], ["2", "1"]),
+        (["--limit", "1"], ["2"]),
+        (["--table", "shop.*"], ["1"]),
+        (["--table", "orders"], ["1"]),
+        (["--table", "crm.people"], ["2"]),
+        (["--status", "applied"], []),
+        (["--status", "all", "--table", "nothing.*"], []),
+    ],
+)
+def test_conflicts_are_filtered(syncer, ledger_path, options, keys):
+    result = syncer("conflicts", "list", "--json", *options)
+    assert [c["entry"]["key"][0] for c in result.json["conflicts"]] == keys
+    assert result.code == 1
+    assert syncer("conflicts", "list", *options).code == 1
+
+
+def test_a_conflict_is_shown_column_by_column(syncer, ledger_path):
+    result = syncer("conflicts", "show", "1")
+    assert result.code == 0
+    lines = {line.split()[1]: line for line in result.out.splitlines() if line.startswith("≠")}
+    assert set(lines) == {"note"}
+    assert "NULL" in lines["note"]
+    assert "\x1b[31m" not in result.out
+    assert "'a\\x1b[31m'" in lines["note"]
+
+
+def test_an_absent_row_says_so(syncer, ledger_path):
+    assert "(absent)" in syncer("conflicts", "show", "2").out
+
+
+def test_an_unknown_conflict_is_exit_2(syncer, ledger_path):
+    result = syncer("conflicts", "show", "99")
+    assert result.code == 2
+    assert "no conflict 99" in result.err
+
+
+def test_one_conflict_for_machines(syncer, ledger_path):
+    document = syncer("conflicts", "show", "2", "--json").json
+    assert document["conflict_id"] == 2
+    assert document["status"] == "held"
+    assert document["entry"]["b_image"] is None
+    assert document["entry"]["b_op"] == "d"
+
+
+def test_init_writes_a_file_that_loads_and_never_overwrites(syncer, tmp_path):
+    result = syncer("config", "init")
+    assert result.code == 0
+    path = tmp_path / "syncer.toml"
+    config = configuration.load(path, environ={"DB1_PASSWORD": "x", "DB2_PASSWORD": "y"})
+    assert config.sync.tables == ("shop.*",)
+    path.write_text("mine")
+    again = syncer("config", "init")
+    assert again.code == 2
+    assert "is not overwritten" in again.err
+    assert path.read_text() == "mine"
+    assert syncer("config", "init", "no/such/folder/x.toml").code == 2
+
+
+def test_every_commented_key_of_the_template_is_a_key(syncer, tmp_path):
+    """Uncommenting any line must give a file that is understood."""
+    syncer("config", "init")
+    text = (tmp_path / "syncer.toml").read_text()
+    text = text.replace('url = "mysql://syncer@db1.example:3306"\n', "")
+    for line in text.splitlines():
+        if line.startswith("# ") and " = " in line.split("  #")[0] and " = ..." not in line:
+            whole = text.replace(
+                "# [[table]]", "[[table]]\nmatch = '*.*'\non_delete = 'hold'\non_tie = 'a'"
+            )
+            whole = whole.replace(
+                line, "" if line.startswith("# match") else line.removeprefix("# ")
+            )
+            if not line.startswith(("# host", "# socket")):
+                whole = whole.replace(
+                    "[a]",
+                    "[a]\nhost = 'h'\nuser = 'u'" if "# user" not in line else "[a]\nhost = 'h'",
+                )
+            elif "# user" not in line:
+                whole = whole.replace("[a]", "[a]\nuser = 'u'")
+            path = tmp_path / "one.toml"
+            path.write_text(whole)
+            configuration.load(
+                path, environ={"DB1_PASSWORD": "x", "DB2_PASSWORD": "y"}, log_in=False
+            )
+
+
+def test_show_marks_origins_and_hides_passwords(syncer, monkeypatch):
+    monkeypatch.setenv("SYNCER_ENGINE_BATCH_ROWS", "7")
+    result = syncer("config", "show", *URLS, "--tables", "shop.*,crm.*", "--rule", "prefer:b")
+    assert result.code == 0
+    assert 'rule = "prefer:b"  # from the command line' in result.out
+    assert 'tables = ["shop.*", "crm.*"]  # from the command line' in result.out
+    assert "batch_rows = 7  # from SYNCER_ENGINE_BATCH_ROWS" in result.out
+    assert "retry_limit = 8  # default" in result.out
+    assert "# password: set (not shown)" in result.out
+    assert "s3cret" not in result.out + result.err
+
+
+def test_show_prints_a_file_that_loads_again(syncer, tmp_path):
+    shown = syncer("config", "show", *URLS, "--tables", "shop.*").out
+    path = tmp_path / "again.toml"
+    path.write_text(shown)
+    assert syncer("config", "show", "-c", path).code == 0
+
+
+def test_show_for_machines_hides_passwords(syncer):
+    result = syncer("config", "show", *URLS, "--json", "--chunk-size", "30")
+    assert result.json["config"]["a"]["password"] == "***"
+    assert result.json["config"]["engine"]["chunk_rows_min"] == 30
+    assert result.json["config"]["engine"]["chunk_rows_max"] == 30
+    assert "s3cret" not in result.out
+
+
+def test_ask_pass_asks_for_both(syncer, monkeypatch):
+    answers = iter(["one", "two"])
+    monkeypatch.setattr("click.prompt", lambda *a, **k: next(answers))
+    result = syncer("config", "show", "mysql://u@db1", "mysql://u@db2", "--ask-pass", "--json")
+    assert result.json["config"]["b"]["password"] == "***"
+    assert next(answers, None) is None
+
+
+def test_a_password_that_everybody_can_read_is_warned_of(syncer, tmp_path):
+    (tmp_path / "syncer.toml").write_text(f"[a]\nurl = '{URLS[0]}'\n[b]\nurl = '{URLS[1]}'\n")
+    (tmp_path / "syncer.toml").chmod(0o644)
+    warned = syncer("config", "show", "--tables", "shop.*", "--log-format", "json")
+    assert warned.code == 0
+    assert [json.loads(line)["event"] for line in warned.err.splitlines()] == ["config.exposed"]
+    assert "chmod 600 syncer.toml" in warned.err
+    assert "s3cret" not in warned.out + warned.err
+    (tmp_path / "syncer.toml").chmod(0o600)
+    assert syncer("config", "show", "--tables", "shop.*").err == ""
+
+
+def test_a_new_configuration_file_is_for_its_owner_alone(syncer, tmp_path):
+    before = os.umask(0)
+    try:
+        assert syncer("config", "init").code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "syncer.toml").stat().st_mode) == 0o600

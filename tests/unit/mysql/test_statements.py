@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from syncer.core.schema import TableName
+from syncer.mysql import statements
+from syncer.mysql.flavor import Flavor
+from tests.unit.mysql.tables import column, table, text
+
+ONE = table(column("id"), text("v"))
+TWO = table(column("a"), text("b"), column("v"), key=("a", "b"))
+THREE = table(column("a"), column("b"), column("c"), key=("a", "b", "c"))
+V = (column("id"), text("v"))
+
+
+def test_a_single_column_key_is_a_list():
+    assert statements.keys_condition(ONE, [(2,), (1,), (2,)]) == "`id` IN (1,2)"
+
+
+def test_no_keys_are_no_rows():
+    assert statements.keys_condition(ONE, []) == "FALSE"
+
+
+def test_composite_keys_share_what_they_have_in_common():
+    found = statements.keys_condition(TWO, [(1, "x"), (2, "y"), (1, "z")])
+    assert found == "((`a`=1 AND `b` IN ('x','z')) OR (`a`=2 AND `b` IN ('y')))"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (None, None, "TRUE"),
+        ((1,), None, "`id` >= 1"),
+        (None, (9,), "`id` < 9"),
+        ((1,), (9,), "`id` >= 1 AND `id` < 9"),
+    ],
+)
+def test_a_range_is_half_open(low, high, expected):
+    assert statements.range_condition(ONE, low, high) == expected
+
+
+def test_a_composite_range_is_an_or_of_intervals():
+    found = statements.range_condition(THREE, (1, 2, 3), None)
+    assert found == "((`a` > 1) OR (`a`=1 AND `b` > 2) OR (`a`=1 AND `b`=2 AND `c` >= 3))"
+
+
+def test_a_range_within_one_prefix_says_so_once():
+    assert (
+        statements.range_condition(THREE, (1, 2, 3), (1, 2, 9))
+        == "`a`=1 AND `b`=2 AND `c` >= 3 AND `c` < 9"
+    )
+
+
+def test_the_order_is_the_keys_order():
+    assert statements.order_by(TWO) == "`a`,`b`"
+    assert statements.order_by(TWO, descending=True) == "`a` DESC,`b` DESC"
+
+
+def test_a_select_locks_and_orders_only_when_asked():
+    plain = statements.select_digests(ONE, Flavor.MYSQL, V, "TRUE")
+    assert "FOR UPDATE" not in plain
+    assert "ORDER BY" not in plain
+    asked = statements.select_digests(
+        ONE, Flavor.MYSQL, V, "TRUE", lock=True, ordered=True, images=V, extra=["NOW()"]
+    )
+    assert asked.endswith("ORDER BY `id` FOR UPDATE")
+    assert "NOW()" in asked
+
+
+def test_names_are_quoted_everywhere():
+    assert statements.quote_table(TableName("d`b", "t")) == "`d``b`.`t`"
+    assert "`d``b`.`t`" in statements.select_boundary(ONE, (1,), None, 10)
+
+
+def test_an_insert_names_its_columns():
+    found = statements.insert_rows(ONE, V, ["1,'a'", "2,NULL"])
+    assert found == "INSERT INTO `d``b`.`t` (`id`,`v`) VALUES (1,'a'),(2,NULL)"
+
+
+def test_many_rows_are_overwritten_at_once_where_nothing_else_can_be_hit():
+    found = statements.update_rows(ONE, V, ["1,'a'", "2,'b'"], [(1,), (2,)])
+    assert len(found) == 1
+    assert found[0].endswith("ON DUPLICATE KEY UPDATE `id`=VALUES(`id`),`v`=VALUES(`v`)")
+
+
+@pytest.mark.parametrize("facts", [{"unique": (("v",),)}, {"triggers": ("audit",)}])
+def test_rows_are_updated_one_by_one_where_another_row_could_be_hit(facts):
+    schema = table(*V, **facts)
+    found = statements.update_rows(schema, V, ["1,'a,b'", "3,'b'"], [(1,), (2,)])
+    assert len(found) == 2
+    assert found[0].endswith("SET `id`=1,`v`='a,b' WHERE `id`=1")
+    assert found[1].endswith("SET `id`=3,`v`='b' WHERE `id`=2"), "the spelling of a key may change"
+    with pytest.raises(ValueError, match="unique"):
+        statements.overwrite_rows(schema, V, ["1,'a'"])
+
+
+def test_replace_is_never_used():
+    for sql in (
+        statements.insert_rows(ONE, V, ["1,'a'"]),
+        *statements.update_rows(ONE, V, ["1,'a'"], [(1,)]),
+        statements.delete_rows(ONE, [(1,)]),
+    ):
+        assert "REPLACE" not in sql
+
+
+def test_images_are_split_by_bytes_and_none_is_lost():
+    images = ["x" * 10, "ä" * 10, "y" * 100, "z"]
+    found = list(statements.split_by_bytes(images, 40))
+    assert [image for batch in found for image in batch] == images
+    assert found == [["x" * 10, "ä" * 10], ["y" * 100], ["z"]]
+    assert list(statements.split_by_bytes([], 40)) == []

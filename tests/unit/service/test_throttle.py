@@ -1,0 +1,79 @@
+"""When whole-table comparisons give way, as far as no server is asked."""
+
+import pytest
+import structlog
+
+from syncer.config.model import ThrottleSection
+from syncer.service.sides import Workers
+from syncer.service.throttle import Throttle
+
+
+class FakeClock:
+    time = 100.0
+
+    def monotonic(self):
+        return self.time
+
+    now = monotonic
+
+
+def throttle(clock, **limits):
+    section = ThrottleSection(max_load=(), **limits)
+    nobody = Workers.__new__(Workers)  # asking it would fail
+    return Throttle(section, nobody, clock, structlog.get_logger())
+
+
+def test_nothing_holds_up_what_has_no_limit():
+    one = throttle(FakeClock())
+    one.used(10**9)
+    assert one.free()
+    assert one.reason is None
+
+
+def test_rows_used_are_paid_for_with_time():
+    clock = FakeClock()
+    one = throttle(clock, rows_per_s=1000)
+    one.used(1000)
+    clock.time += 0.001
+    assert one.free(), "a second's worth may be used at once"
+    one.used(3000)
+    assert not one.free()
+    assert one.reason is not None
+    assert "1000 rows/s" in one.reason
+    clock.time += 2.9
+    assert not one.free()
+    clock.time += 0.2
+    assert one.free()
+
+
+def test_time_that_was_not_used_is_not_saved_up():
+    clock = FakeClock()
+    one = throttle(clock, rows_per_s=1000)
+    clock.time += 3600
+    one.used(5000)
+    assert not one.free()
+
+
+def test_a_pause_file_pauses_while_it_is_there(tmp_path):
+    file = tmp_path / "pause"
+    one = throttle(FakeClock(), pause_file=str(file))
+    assert one.free()
+    file.touch()
+    assert not one.free()
+    assert str(file) in (one.reason or "")
+    file.unlink()
+    assert one.free()
+
+
+def test_limits_by_name():
+    assert ThrottleSection().loads() == {"Threads_running": 25}
+    assert ThrottleSection(max_load=("Threads_running=8", "Innodb_row_lock_current_waits = 3")).loads() == {
+        "Threads_running": 8,
+        "Innodb_row_lock_current_waits": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["Threads_running", "Threads_running=x", "=5", "a b=1", "x=-1"])
+def test_a_limit_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match="max_load"):
+        ThrottleSection(max_load=(text,))
