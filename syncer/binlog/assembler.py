@@ -5,28 +5,27 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
-from syncer.binlog import events, payload, rowimage, statements, tablemap
+from syncer.binlog import events, payload, statements
 from syncer.binlog.layout import Flavor, LayoutSource, TableLayout
-from syncer.binlog.own_tables import HEARTBEAT, MARKER, heartbeat_reader, marker_reader
-from syncer.binlog.parents import Parents, UnknownValueError
+from syncer.binlog.maps import MappedTable, TableMaps
+from syncer.binlog.own_tables import HEARTBEAT
+from syncer.binlog.parents import UnknownValueError
 from syncer.binlog.statements import Kind, Statement
 from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.binlog.transaction import OpenTransaction
 from syncer.core.mark import Reason
 from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
 from syncer.core.record import MarkStore, TransactionRecord
-from syncer.core.schema import TableName, TableSchema
+from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
 
 _DUMMY_TABLE = 0xFFFFFF
 _BODY = 1 + events.HEADER_BYTES
 _WRAP = 1 << 32
-_KNOWN_MAPS = 10_000
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
@@ -42,21 +41,6 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     end: Coordinate
     commit_us: int
     beat: str | None = None
-
-
-class _Table(NamedTuple):
-    """
-    What a table map turned out to be. Without layout: out of scope, or a table of ours if it has a reader.
-
-    *certain_from* is that of the layout, None where the table map itself proves the layout.
-    """
-
-    database: str
-    name: str
-    layout: TableLayout | None
-    reader: rowimage.RowReader | None
-    parents: Parents | None = None
-    certain_from: Coordinate | None = None
 
 
 def _checksum_fits(packet: bytes) -> bool:
@@ -106,9 +90,7 @@ class Assembler:
         self._saved = position.coordinate
         self._parsed_file, self._file_index = "", 0
         self._open: OpenTransaction | None = None
-        self._maps: dict[int, _Table] = {}
-        self._known: dict[bytes, _Table] = {}
-        self._hopeless: dict[tuple[str, str], TableSchema | None] = {}
+        self._maps = TableMaps(side, layouts, on_schema_change)
         self.finished: list[Finished] = []
         self.marks = self.rows = self.events = self.last_commit_us = 0
 
@@ -207,7 +189,7 @@ class Assembler:
         if kind in events.ROWS:
             self._rows(events.ROWS[kind], body, timestamp, log_pos)
         elif kind == events.TABLE_MAP:
-            self._table_map(body)
+            self._maps.take(body)
         elif kind == events.XID:
             self._finish(log_pos, timestamp)
         elif kind == events.GTID:
@@ -385,54 +367,6 @@ class Assembler:
 
     # Rows
 
-    def _table_map(self, body: bytes) -> None:
-        number = int.from_bytes(body[:6], "little")
-        known = self._known.get(body)
-        if known is None or (
-            (known.layout or not known.reader)
-            and self._layouts(known.database, known.name) is not known.layout
-        ):
-            known = self._learn(body)
-            if len(self._known) > _KNOWN_MAPS:
-                self._known.clear()
-            self._known[body] = known
-        self._maps[number] = known
-
-    def _learn(self, body: bytes) -> _Table:
-        database, name, _ = tablemap.table_name(body, 8)
-        if (database, name) == MARKER:
-            return _Table(database, name, None, marker_reader(body))
-        if (database, name) == HEARTBEAT:
-            return _Table(database, name, None, heartbeat_reader(body))
-        layout = self._layouts(database, name)
-        if layout is None or layout.schema is None:
-            return _Table(database, name, layout, None)
-        table = self._read_by(layout, database, name, body)
-        if table.reader is None and self._hopeless.get((database, name)) is not layout.schema:
-            # It may have been altered without a trace in the binlog: whoever knows the tables is to look, once.
-            self._on_schema_change(self._side, TableName(database, name))
-            layout = self._layouts(database, name)
-            if layout is None:
-                return _Table(database, name, None, None)
-            table = self._read_by(layout, database, name, body)
-            if table.reader is None:
-                self._hopeless[database, name] = layout.schema
-        return table
-
-    @staticmethod
-    def _read_by(layout: TableLayout, database: str, name: str, body: bytes) -> _Table:
-        if layout.schema is None:
-            return _Table(database, name, layout, None)
-        try:
-            found = tablemap.parse(body, 8)
-            reader = rowimage.key_reader(found, layout.schema)
-        except (LayoutUnknownError, IndexError, KeyError, UnicodeError):
-            return _Table(database, name, layout, None)
-        parents = Parents(found, layout) if layout.edges else None
-        proven = tablemap.proves(found, layout.schema)
-        certain_from = None if proven else layout.certain_from
-        return _Table(database, name, layout, reader, parents, certain_from)
-
     def _rows(self, kind: events.RowsKind, body: bytes, timestamp: int, log_pos: int) -> None:
         number = int.from_bytes(body[:6], "little")
         table = self._maps.get(number)
@@ -503,7 +437,7 @@ class Assembler:
 
     def _own_table(
         self,
-        table: _Table,
+        table: MappedTable,
         kind: events.RowsKind,
         body: bytes,
         at: int,

@@ -19,6 +19,8 @@ from syncer.core.side import Side
 REMOVES = "CASCADE"
 CASCADING = frozenset({REMOVES, "SET NULL", "SET DEFAULT"})
 """The actions that change children; the others refuse the parent's change."""
+EMPTYING = CASCADING - {REMOVES}
+"""Of these, what may leave NULL: a default may be that."""
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         parent_columns: what they refer to, in the same order.
         on_delete, on_update: whether that change of a parent changes children.
         removes: deleting the parent deletes the children; else it changes their foreign key.
+        empties: a change of the parent may leave the children's foreign key NULL.
     """
 
     child: int
@@ -39,6 +42,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     on_delete: bool
     on_update: bool
     removes: bool
+    empties: bool
 
 
 Edges = Mapping[int, tuple[Edge, ...]]
@@ -79,6 +83,7 @@ def _edge(child: int, key: ForeignKey) -> Edge:
         on_delete=key.on_delete in CASCADING,
         on_update=key.on_update in CASCADING,
         removes=key.on_delete == REMOVES,
+        empties=bool({key.on_delete, key.on_update} & EMPTYING),
     )
 
 

@@ -152,7 +152,8 @@ class Spans(Ranges):
         """
         db = self._db
         for side in SIDES:
-            for number, low, high, _ in db.execute(q.SPANS_OF_SIDE, (table_id, side.value)):
+            chain = db.execute(q.SPANS_OF_SIDE, (table_id, side.value)).fetchall()
+            for number, low, high, _ in chain:
                 if (low, high) != (copied.low, copied.high):
                     continue
                 last_seq = db.execute(q.SPAN, (number, table_id, side.value)).fetchone()[3]
@@ -170,7 +171,8 @@ class Spans(Ranges):
         """
         Say whether a key from *low* (inclusive) to *high* (exclusive) may have a mark of its own, held ones included.
 
-        An open lookup of the table may be about any key of it. By order for integers; for any other key, whose order is the servers' affair, any marked key of the table counts.
+        An open lookup of the table may be about any key of it. By order for integers; for any other key, whose order is the
+        servers' affair, any marked key of the table counts.
         """
         with self._reading() as db:
             if db.execute(q.HAS_LOOKUP, (table_id,)).fetchone() is not None:

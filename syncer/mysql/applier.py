@@ -189,7 +189,7 @@ def apply_ranges(
         _lock_marker(session, pair_id, epoch)
         marker.write_batch(session, pair_id, batch_id, (0,))
         for part in found:
-            session.execute(statements.insert_values(schema, columns, part.values))
+            session.execute(statements.insert_rows(schema, columns, [part.values]))
         for part in found:
             if not _is_there(session, table, part):
                 raise ReadBackFailed(frozenset((0,)))

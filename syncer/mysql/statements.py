@@ -24,7 +24,6 @@ from syncer.mysql.ranges import key_condition, keys_condition, range_condition
 __all__ = [
     "delete_rows",
     "insert_rows",
-    "insert_values",
     "key_condition",
     "keys_condition",
     "order_by",
@@ -208,14 +207,13 @@ def select_parents_with_children(
 
 
 def insert_rows(schema: TableSchema, columns: Sequence[Column], images: Sequence[str]) -> str:
-    """Insert rows that are not there; a row that is makes the server refuse the whole statement."""
+    """
+    Insert rows that are not there; a row that is makes the server refuse the whole statement.
+
+    *images*: one row each, or several that ``select_chunk_values`` gave as one text.
+    """
     names = ",".join(quote_name(column.name) for column in columns)
     return f"INSERT INTO {quote_table(schema.name)} ({names}) VALUES ({'),('.join(images)})"
-
-
-def insert_values(schema: TableSchema, columns: Sequence[Column], values: str) -> str:
-    """Insert the rows of a ``select_chunk_values``, as ``insert_rows`` does."""
-    return insert_rows(schema, columns, [values])
 
 
 def overwrite_rows(schema: TableSchema, columns: Sequence[Column], images: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ class ChildFinder:
             marks.setdefault(table.store(key), {}).update(
                 dict.fromkeys(_follow(ways, dict(zip(also, referred, strict=True))))
             )
-        if not head.removes:
+        if not head.removes and self._may_be_empty(head):
             with self._catalog.doubting([table]):
                 emptied = self._emptied(table, head)
             for stored in emptied:
@@ -144,6 +144,15 @@ class ChildFinder:
                 if value == empty and there.get(key) != empty
             ]
         return found
+
+    def _may_be_empty(self, head: ClaimedLookup) -> bool:
+        """Say whether a parent's change may have left the foreign key looked up NULL; CASCADE gives it the parent's value."""
+        return any(
+            edge.empties
+            for some in self._edges(head.side).values()
+            for edge in some
+            if (edge.child, edge.columns) == (head.table_id, head.columns)
+        )
 
     def _edges(self, side: Side) -> Edges:
         return self._catalog.layouts[side].edges

@@ -25,6 +25,7 @@ DESCRIPTIONS = {
     "stream.position_lost": "the saved position is gone from the binlog: tables are compared again",
     "stream.server_changed": "another server took a side's place: it is followed if it holds all that was read",
     "stream.followed": "the stream goes on at another server, which holds all that was read from the one before",
+    "stream.refused": "an event cannot be read and may not be skipped: the stream stops there",
     "stream.loss_accepted": "a server went back and the operator accepts it: tables are compared again, nothing is deleted",
     "stream.table_marked": "an event that names no keys: the whole table is dirty",
     "preflight.found": "a finding that does not stop the run",

@@ -236,7 +236,9 @@ class Product:
             reached = at.keys() == ends.keys() and all(at[side] >= ends[side] for side in ends)
             empty = not (summary["keys"] or summary["spans"] or summary["open_batches"])
             begun = bool(status["spans"])  # every table's first comparison is known to the ledger
-            return reached and empty and begun, (ends, summary)
+            # A table that is looked at may get marks when it flows again.
+            looked = not any("being read" in one["reason"] for one in status["paused"])
+            return reached and empty and begun and looked, (ends, summary, status["paused"])
 
         state = self._watched("settled", ask, deadline_s)
         return state[1]

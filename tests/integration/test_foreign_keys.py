@@ -116,9 +116,7 @@ def test_what_a_parent_s_change_does_to_its_children_is_done_on_both_sides(
     assert rows["by_code"][209,][1] == "C9"
     assert rows["by_two"][304,][1:] == (None, None)
     assert rows["by_id"][109,][1] == rows["tree"][9,][2] == 51
-    # Where a cascade of our own delete, which no event tells of, is met before the event of the other side, an entry says that
-    # it may have been a conflict; none is certain.
-    assert [entry for entry in product.conflicts() if not entry.possible] == []
+    assert product.conflicts() == []
 
 
 def _merged(a: oracle.Table, b: oracle.Table, table: str) -> set[tuple[object, ...]]:

@@ -27,7 +27,7 @@ MAP = TableMap("d", "p", (ColumnMap(LONG, 4, 0), ColumnMap(LONG, 4, 0)), NAMES)
 def parents(column, *, on_delete=True, on_update=True, removes=True):
     edge = Edge(
         child=9, columns=("pid",), parent_columns=(column,),
-        on_delete=on_delete, on_update=on_update, removes=removes,
+        on_delete=on_delete, on_update=on_update, removes=removes, empties=not removes,
     )  # fmt: skip
     return Parents(MAP, TableLayout(4, SCHEMA, (edge,), (9,)))
 

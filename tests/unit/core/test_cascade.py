@@ -40,6 +40,23 @@ def test_only_what_changes_children_counts(on_delete, on_update, found):
     assert [(e.on_delete, e.on_update, e.removes) for e in got] == ([found] if found else [])
 
 
+@pytest.mark.parametrize(
+    ("on_delete", "on_update", "empties"),
+    [
+        ("CASCADE", "CASCADE", False),
+        ("SET NULL", "CASCADE", True),
+        ("CASCADE", "SET NULL", True),
+        ("SET DEFAULT", "RESTRICT", True),
+    ],
+)
+def test_what_may_leave_a_child_without_a_parent(on_delete, on_update, empties):
+    tables = {
+        1: paired(table(name="up"), table_id=1),
+        2: paired(child("down", "up", on_delete=on_delete, on_update=on_update), table_id=2),
+    }
+    assert [edge.empties for edge in edges(tables, Side.A)[1]] == [empties]
+
+
 def test_a_parent_is_found_in_other_letters_and_one_that_is_left_out_is_not():
     tables = {
         1: paired(table(name="Up"), table_id=1),
@@ -61,7 +78,7 @@ def test_each_side_has_foreign_keys_of_its_own():
 def edge(to, columns, parent_columns, *, removes=True, on_update=False):
     return Edge(
         child=to, columns=columns, parent_columns=parent_columns,
-        on_delete=True, on_update=on_update, removes=removes,
+        on_delete=True, on_update=on_update, removes=removes, empties=not removes,
     )  # fmt: skip
 
 
