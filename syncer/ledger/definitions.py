@@ -8,7 +8,7 @@ import msgspec
 
 from syncer.core.mark import Reason
 from syncer.core.schema import TableName
-from syncer.core.side import Side
+from syncer.core.side import SIDES, Side
 from syncer.ledger import queries as q
 from syncer.ledger.records import Definition, PausedTable
 from syncer.ledger.spans import Spans
@@ -38,13 +38,28 @@ class Definitions(Spans):
                 for number, database, name, reason, since in db.execute(q.PAUSES)
             }
 
-    def define(self, side: Side, definitions: Mapping[int, Definition]) -> None:
-        """Remember how rows of tables (by id) are read in the stream of *side* from now on."""
+    def define(
+        self, side: Side, definitions: Mapping[int, Definition], *, owed: bool = False
+    ) -> None:
+        """
+        Remember how rows of tables (by id) are read in the stream of *side* from now on.
+
+        *owed*: what changed the tables left no mark, so they are to be marked whole; ``owes`` tells of it until
+        ``restart_table`` has marked both sides, a crash in between included (INV-21).
+        """
         with self._writing() as db:
+            if owed:
+                for number in definitions:
+                    self._put_meta(q.debt(number), "1")
             db.executemany(
                 q.PUT_DEFINITION,
                 [(number, side.value, _encode(one)) for number, one in definitions.items()],
             )
+
+    def owes(self, table_id: int) -> bool:
+        """Say whether a table is still to be marked whole, see ``define``."""
+        with self._reading():
+            return self._get_meta(q.debt(table_id)) is not None
 
     def definitions(self, side: Side) -> dict[int, Definition]:
         """Return what ``define`` was told last, by table; one that another version wrote may be missing."""
@@ -68,6 +83,7 @@ class Definitions(Spans):
             db.execute(q.SUPERSEDE_TABLE, (self._clock.now(), table_id))
             for statement in (*q.FORGET_TABLE, q.DROP_PAUSE, q.DROP_DEFINITION):
                 db.execute(statement, (table_id,))
+            db.execute(q.DROP_META, (q.debt(table_id),))
             self._load()
 
     def restart_table(self, table_id: int, reason: Reason, seqs: Mapping[Side, int]) -> None:
@@ -89,4 +105,6 @@ class Definitions(Spans):
                 for statement in q.FORGET_SIDE:
                     db.execute(statement, of_side)
                 self._mark_span(table_id, side, max(least, *tops), reason, now)
+            if all(side in seqs for side in SIDES):
+                db.execute(q.DROP_META, (q.debt(table_id),))
             self._load()

@@ -459,6 +459,13 @@ PUT_DEFINITION = "REPLACE INTO definition (table_id, side, body) VALUES (?, ?, ?
 DEFINITIONS = "SELECT table_id, body FROM definition WHERE side = ?"
 DROP_DEFINITIONS = "DELETE FROM definition WHERE side = ?"
 DROP_DEFINITION = "DELETE FROM definition WHERE table_id = ?"
+
+
+def debt(table_id: int) -> str:
+    """Name the meta entry that says that a table is to be marked whole on both sides, and was not yet."""
+    return f"owed.{table_id}"
+
+
 TOP_SEQS = """
 SELECT max(last_seq) FROM point WHERE table_id = ? AND side = ? UNION ALL
 SELECT max(last_seq) FROM run WHERE table_id = ? AND side = ? UNION ALL

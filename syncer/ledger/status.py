@@ -77,6 +77,7 @@ class Status(Store):
             db.execute(q.SUPERSEDE_TABLE, (self._clock.now(), table_id))
             for statement in q.FORGET_TABLE:
                 db.execute(statement, (table_id,))
+            db.execute(q.DROP_META, (q.debt(table_id),))
             self._load()
 
     def pair_id(self) -> str:

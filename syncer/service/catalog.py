@@ -197,9 +197,15 @@ class Catalog:
         self._flowing = {k: v for k, v in self._flowing.items() if k != table_id}
         self._ledger.set_scope(self._ledger.scope() - {table_id})
 
-    def read_by(self, side: Side, name: TableName, layout: TableLayout) -> None:
-        """Read the rows that come next by *layout*, and remember it before anything read by it is recorded."""
-        self._ledger.define(side, {layout.table_id: self.definition(side, layout)})
+    def read_by(
+        self, side: Side, name: TableName, layout: TableLayout, *, owed: bool = False
+    ) -> None:
+        """
+        Read the rows that come next by *layout*, and remember it before anything read by it is recorded.
+
+        *owed*: remember with it that the table is to be marked whole.
+        """
+        self._ledger.define(side, {layout.table_id: self.definition(side, layout)}, owed=owed)
         self.layouts[side].put(name, layout)
 
     def definition(self, side: Side, layout: TableLayout) -> Definition:

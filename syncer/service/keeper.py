@@ -34,6 +34,7 @@ from syncer.mysql.introspect import load_schemas
 from syncer.mysql.reader import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.checking import problems
+from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.scope import note_keys, other_key, release_by_policy
 from syncer.service.tables import pair_table
 
@@ -74,6 +75,7 @@ class Keeper:
         *,
         stop: threading.Event,
         wake: threading.Event,
+        probe: Probe = no_probe,
     ) -> None:
         """Compose; ``start`` begins. *wake* is set where a table flows again; *servers* are the identities expected."""
         self._config = config
@@ -85,6 +87,7 @@ class Keeper:
         self._log = log
         self._stop = stop
         self._wake = wake
+        self._probe = probe
         self._thread = threading.Thread(target=self._run, name="definitions", daemon=True)
         self._look_again_at = 0.0
         self._look_again_s = LOOK_AGAIN_S
@@ -278,14 +281,17 @@ class Keeper:
         Read rows by a layout that no event told of: a new table, or one altered without a trace in the binlog.
 
         First the tailers take the layouts over, then both reach the ends read after that: whatever they read otherwise,
-        or not at all, lies at or below those ends, and the marks of the whole table reach as far.
+        or not at all, lies at or below those ends, and the marks of the whole table reach as far. Until then the ledger
+        has them as a debt, saved with the layouts: after a crash the next start marks the table (``enter_scope``). A table
+        that joins needs none, since it is not in the stored scope yet.
         """
         for name, table in tables.items():
             # A suspension on the way leaves the mark owed: the layout alone does not let the table flow.
             self._owed.setdefault(name, not self._catalog.in_scope(name))
             with self._catalog.held(name, generations[name]) as valid:
                 if valid:
-                    self._read_anew(table)
+                    self._read_anew(table, owed=not self._owed[name])
+        self._probe(Moment.REDEFINED, None)
         with contextlib.ExitStack() as stack:
             ends = {side: binlog_end(stack.enter_context(self._open(side))) for side in SIDES}
         self._fence(ends)
@@ -297,9 +303,10 @@ class Keeper:
                 partial(self._begin, table, upper, joins=self._owed[name]),
             )
 
-    def _read_anew(self, table: PairedTable) -> None:
+    def _read_anew(self, table: PairedTable, *, owed: bool) -> None:
         for side in SIDES:
-            self._catalog.read_by(side, table.name, TableLayout(table.table_id, table.schema(side)))
+            layout = TableLayout(table.table_id, table.schema(side))
+            self._catalog.read_by(side, table.name, layout, owed=owed)
 
     def _begin(self, table: PairedTable, upper: Mapping[Side, int], *, joins: bool) -> None:
         reason = Reason.BASELINE if joins else Reason.DDL

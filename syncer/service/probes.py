@@ -49,6 +49,8 @@ class Moment(enum.StrEnum):
     """(side) The target has the batch, the ledger does not know (INV-10)."""
     APPLY_FINISHED = "apply.finished"
     """(side) The ledger has cleared the batch (INV-11)."""
+    REDEFINED = "definitions.taken"
+    """Rows of an altered table are read anew on both sides; the table is not marked whole (INV-21)."""
     SPAN_BEFORE = "span.before"
     """A chunk is compared; its span is not narrowed."""
     SPAN_AFTER = "span.after"

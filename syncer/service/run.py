@@ -365,6 +365,7 @@ class Run:
             self._log,
             stop=ending,
             wake=wake,
+            probe=self._probe,
         )
         try:
             for tailer in tailers.values():

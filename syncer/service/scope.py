@@ -28,7 +28,8 @@ def enter_scope(
     Compare tables whole that were not tailed until now, or whose key is no longer what stored keys were made from.
 
     Marks of tables that are left out from now on are forgotten: nobody would look at them. Held rows are decided anew where
-    the table's policy is not the one that held them. *waiting* are tables that stay in scope and do not flow yet.
+    the table's policy is not the one that held them. *waiting* are tables that stay in scope and do not flow yet. A table
+    that an earlier run was about to mark whole is marked now: the streams stand behind what changed it (INV-21).
     """
     other_keys = {
         table_id
@@ -40,6 +41,10 @@ def enter_scope(
     ledger.set_scope(staying)
     for table_id in (before - staying) | other_keys:
         ledger.forget_table(table_id)
+    for table_id in staying:
+        if ledger.owes(table_id):
+            ledger.restart_table(table_id, Reason.DDL, _seqs(ledger))
+            log.warning("table.mark_owed", table=str(ledger.tables()[table_id]))
     for table in write_order(tables.values()):  # parents before children, so that a copy finds them
         table_id = table.table_id
         note_keys(ledger, table)

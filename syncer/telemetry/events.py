@@ -30,6 +30,7 @@ DESCRIPTIONS = {
     "stream.table_marked": "an event that names no keys: the whole table is dirty",
     "preflight.found": "a finding that does not stop the run",
     "table.key_changed": "a table's key was altered: it is compared whole",
+    "table.mark_owed": "an earlier run ended before it marked an altered table: it is compared whole",
     "table.schema_changed": "a table was altered: it is looked at anew",
     "throttle.began": "whole-table comparisons give way",
     "throttle.ended": "whole-table comparisons go on",
