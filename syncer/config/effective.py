@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from syncer.core.guard import Limit, WriteGuard
 from syncer.core.policy import Policy, Rule
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
@@ -33,6 +34,11 @@ SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema
 """Never kept equal, whatever the globs say: the servers' own, and ours."""
 
 _POLICY_KEYS = ("rule", "on_delete", "on_tie", "on_null", "presence")
+
+_GUARD_KEYS = (
+    *("deletes_max", "deletes_percent_max", "updates_max", "updates_percent_max"),
+    *("forbid_a", "forbid_b"),
+)
 
 
 def is_glob(pattern: str) -> bool:
@@ -148,6 +154,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """Return the table's policy: ``[policy]`` and ``[sync]``, then every matching ``[[table]]``."""
         full = str(table)
         return self._fold(entry for entry in self.tables if fnmatchcase(full, entry.match))
+
+    def guard_for(self, table: TableName) -> WriteGuard:
+        """Return the table's guards: ``[guard]``, then every matching ``[[table]]``, key by key."""
+        section = self.file.guard
+        chosen: dict[str, Any] = {key: getattr(section, key) for key in _GUARD_KEYS}
+        full = str(table)
+        for entry in self.tables:
+            if fnmatchcase(full, entry.match):
+                said = {key: getattr(entry, key) for key in _GUARD_KEYS}
+                chosen |= {key: value for key, value in said.items() if value is not None}
+        return WriteGuard(
+            deletes=Limit(chosen["deletes_max"], chosen["deletes_percent_max"]),
+            updates=Limit(chosen["updates_max"], chosen["updates_percent_max"]),
+            percent_from_rows=section.percent_from_rows,
+            window_s=section.window_s,
+            forbid_a=chosen["forbid_a"],
+            forbid_b=chosen["forbid_b"],
+        )
 
     def ignore_columns_for(self, table: TableName) -> tuple[str, ...]:
         """Return the columns that the last matching ``[[table]]`` with ``ignore_columns`` names."""

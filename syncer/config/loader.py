@@ -229,14 +229,18 @@ def _hint(name: str, kind: type[Section]) -> str:
 
 def _choices(kind: type[Section], where: str) -> str:
     """Return what the key at *where* may be."""
-    field = where.rpartition(".")[2]
+    field = where.rpartition(".")[2].partition("[")[0]
     kinds = {f.name: f.type for f in msgspec.structs.fields(kind)}
-    parts = [a for m in get_args(kinds[field]) for a in (m, *get_args(m))]
+    parts = _parts(kinds[field])
     known: list[object] = [
         v for p in parts for v in (p if isinstance(p, type) and issubclass(p, Enum) else ())
     ]
     known += [p for p in parts if isinstance(p, str)]
     return f": use {', '.join(str(v) for v in known)}" if known else ""
+
+
+def _parts(kind: Any) -> list[Any]:
+    return [part for one in get_args(kind) for part in (one, *_parts(one))]
 
 
 def _lower(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from syncer.core.guard import WriteKind
 from syncer.core.policy import OnDelete, OnNull, OnTie, Presence
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
@@ -117,6 +118,10 @@ class PolicySection(Section, frozen=True, kw_only=True):
     ] = Presence.COPY
 
 
+_Rows = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
+_Percent = Annotated[float, Meta(ge=0, le=100)]
+
+
 class TableSection(Section, frozen=True, kw_only=True):
     """Settings of some tables. Of several matching entries the later wins, key by key; a key not set falls back."""
 
@@ -135,9 +140,52 @@ class TableSection(Section, frozen=True, kw_only=True):
             "tenant, code",
         ),
     ] = None
+    deletes_max: Annotated[_Rows | None, _text("as in [guard]")] = None
+    deletes_percent_max: Annotated[_Percent | None, _text("as in [guard]")] = None
+    updates_max: Annotated[_Rows | None, _text("as in [guard]")] = None
+    updates_percent_max: Annotated[_Percent | None, _text("as in [guard]")] = None
+    forbid_a: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
+    forbid_b: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
     ignore_columns: Annotated[
         tuple[str, ...] | None, _text("columns neither compared nor written", '["cached_total"]')
     ] = None
+
+
+class GuardSection(Section, frozen=True, kw_only=True):
+    """Writes that a side does not get, or not so many of, without a person. Nothing withheld is lost."""
+
+    deletes_max: Annotated[
+        _Rows,
+        _text(
+            "most deletes that a table of either side gets within window_s, those that are marked included; more stop the "
+            "table until `syncer guard confirm`; 0: no limit"
+        ),
+    ] = 0
+    deletes_percent_max: Annotated[
+        _Percent, _text("the same as a share of the table's rows; 0: no limit")
+    ] = 0.0
+    updates_max: Annotated[_Rows, _text("the same for updates; 0: no limit")] = 0
+    updates_percent_max: Annotated[
+        _Percent, _text("the same for updates, as a share; 0: no limit")
+    ] = 0.0
+    percent_from_rows: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000_000, description="shares count in tables of at least so many rows"),
+    ] = 100
+    window_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="seconds for which a write of ours is counted")
+    ] = 60.0
+    forbid_a: Annotated[
+        tuple[WriteKind, ...],
+        _text(
+            "what is never written to side a: insert, update, delete; such a change of side b is held",
+            '["delete"]',
+        ),
+    ] = ()
+    forbid_b: Annotated[
+        tuple[WriteKind, ...],
+        _text("what is never written to side b; such a change of side a is held", '["delete"]'),
+    ] = ()
 
 
 class EngineSection(Section, frozen=True, kw_only=True):
@@ -288,6 +336,7 @@ class FileConfig(Section, frozen=True, kw_only=True):
     sync: SyncSection = SyncSection()
     policy: PolicySection = PolicySection()
     table: tuple[TableSection, ...] = ()
+    guard: GuardSection = GuardSection()
     engine: EngineSection = EngineSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
     throttle: ThrottleSection = ThrottleSection()
@@ -299,9 +348,10 @@ SECTIONS: dict[str, type[Section]] = {
     "b": EndpointSection,
     "sync": SyncSection,
     "policy": PolicySection,
+    "guard": GuardSection,
     "engine": EngineSection,
     "heartbeat": HeartbeatSection,
     "throttle": ThrottleSection,
     "log": LogSection,
 }
-"""Every section that is a table of its own, in file order; ``[[table]]`` stands between policy and engine."""
+"""Every section that is a table of its own, in file order; ``[[table]]`` stands before engine."""

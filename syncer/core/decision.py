@@ -51,6 +51,7 @@ class ConflictKind(enum.StrEnum):
     FK_PARENT_MISSING = "fk_parent_missing"
     FK_CHILD_EXISTS = "fk_child_exists"
     READ_BACK = "read_back"
+    GUARD = "guard"
 
 
 class RowFact(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from syncer.core.guard import WriteGuard
 from syncer.core.key import Key, StoredKey, decode, encode
 from syncer.core.policy import Policy
 from syncer.core.schema import Column, TableName, TableSchema
@@ -21,6 +22,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         columns: names of the columns compared, in side A's order; key columns are always among them.
         written: those of *columns* that may be written (not generated).
         mixed: one side is MySQL, the other MariaDB.
+        guard: which writes are withheld, and how many at once.
     """
 
     table_id: int
@@ -31,6 +33,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     written: tuple[str, ...]
     policy: Policy
     mixed: bool = False
+    guard: WriteGuard = WriteGuard()
 
     def schema(self, side: Side) -> TableSchema:
         """The table as it is on *side*."""

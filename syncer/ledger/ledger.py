@@ -3,7 +3,7 @@ The ledger: everything that ``syncer`` remembers between two runs.
 
 Responsibilities by module: ``store`` the file, ``ranges`` points and runs, ``spans`` ranges to compare, ``marks`` what
 tailers write, ``claims`` what the reconciler asks and settles, ``batches`` intents, ``definitions`` paused tables and how
-rows are read, ``journal`` conflicts, ``requests`` what people answer, ``status`` the rest. What is decided from it must not live here.
+rows are read, ``journal`` conflicts, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``status`` the rest. What is decided from it must not live here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from syncer.ledger.definitions import Definitions
 from syncer.ledger.marks import Marks
 from syncer.ledger.requests import Requests
 from syncer.ledger.status import Status
+from syncer.ledger.stops import Stops
 
 
-class Ledger(Marks, Claims, Batches, Definitions, Requests, Status):
+class Ledger(Marks, Claims, Batches, Definitions, Requests, Stops, Status):
     """
     The persistent ledger of one pair.
 

@@ -221,7 +221,10 @@ ORDER BY low
 
 # --- claiming --------------------------------------------------------------------------------------------------------
 
-_FLOWS = "table_id NOT IN (SELECT table_id FROM pause)"
+_FLOWS = (
+    "table_id NOT IN (SELECT table_id FROM pause) "
+    "AND table_id NOT IN (SELECT table_id FROM stop WHERE left IS NULL)"
+)
 
 HAS_CLAIMABLE = f"""
 SELECT EXISTS (SELECT 1 FROM span WHERE {_FLOWS}) OR EXISTS (SELECT 1 FROM run WHERE {_FLOWS})
@@ -434,6 +437,7 @@ FORGET_TABLE = (
     "DELETE FROM lookup WHERE table_id = ?",
     "DELETE FROM progress WHERE table_id = ?",
     "DELETE FROM hold WHERE table_id = ?",
+    "DELETE FROM stop WHERE table_id = ?",
 )
 """All that says something about the rows of one table, now."""
 
@@ -477,3 +481,23 @@ FORGET_SIDE = (
     "DELETE FROM span WHERE table_id = ? AND side = ?",
 )
 DROP_HOLDS = "DELETE FROM hold WHERE table_id = ?"
+
+# --- stopped tables --------------------------------------------------------------------------------------------------
+
+STOPS = "SELECT table_id, target, op, amount, reason, since, left FROM stop ORDER BY since"
+PUT_STOP = """
+REPLACE INTO stop (table_id, target, op, amount, reason, since, left) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+DROP_STOP = "DELETE FROM stop WHERE table_id = ?"
+CONFIRM_STOP = """
+UPDATE stop SET left = coalesce(left, amount)
+WHERE table_id = (SELECT id FROM tables WHERE database = ? AND name = ?)
+"""
+COUNT_CHANGED = """
+SELECT
+  (SELECT count(*) FROM point WHERE table_id = :table_id AND side = :side AND id > 0
+     AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
+  + (SELECT coalesce(sum((high - low) / step + 1), 0) FROM run WHERE table_id = :table_id AND side = :side
+     AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
+"""
+HAS_TRUNCATED = "SELECT 1 FROM span WHERE table_id = ? AND side = ? AND reason = 'truncate' LIMIT 1"

@@ -95,15 +95,8 @@ def ask(path: Path, numbers: Sequence[int], resolution: Resolution) -> None:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: the file fails, or one of *numbers* is not held.
     """
-    if not path.exists():
-        raise LedgerError(f"no ledger at {path}: name the one that syncer runs with")
-    db = connect(path, read_only=False)
+    db = writable(path)
     try:
-        newest = migrations()[-1][0]
-        if db.execute(q.GET_VERSION).fetchone()[0] != newest:
-            raise LedgerIncompatible(
-                f"the ledger {path} is of another version of syncer: start `syncer run` of this one once"
-            )
         db.execute(q.BEGIN)
         for number in numbers:
             row = db.execute(q.CONFLICT, (number,)).fetchone()
@@ -117,3 +110,28 @@ def ask(path: Path, numbers: Sequence[int], resolution: Resolution) -> None:
         translate(error, path)
     finally:
         db.close()
+
+
+def writable(path: Path) -> sqlite3.Connection:
+    """
+    Open the ledger for a request beside the process that has it.
+
+    Raises:
+        LedgerIncompatible: another version of syncer made the ledger.
+        LedgerError: there is none, or the file fails.
+    """
+    if not path.exists():
+        raise LedgerError(f"no ledger at {path}: name the one that syncer runs with")
+    db = connect(path, read_only=False)
+    try:
+        if db.execute(q.GET_VERSION).fetchone()[0] != migrations()[-1][0]:
+            raise LedgerIncompatible(
+                f"the ledger {path} is of another version of syncer: start `syncer run` of this one once"
+            )
+    except sqlite3.Error as error:
+        db.close()
+        translate(error, path)
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -15,7 +15,7 @@ def conclude(
     rows_compared: int,
     planned: tuple[str, ...],
 ) -> RunReport:
-    """Make the report; held rows, paused tables and a dry run's plan are a difference."""
+    """Make the report; held rows, paused tables and a dry run's plan are a difference, a stopped table asks for a person."""
     left = _left_over(last)
     message = "stopped; everything is saved"
     in_sync = None
@@ -26,9 +26,12 @@ def conclude(
         message = f"one pass done but for {left}" if left else "one pass done"
     elif left:
         message = f"stopped; what is left: {left}"
+    code = ExitCode.DIFFERENT if left or planned else ExitCode.OK
+    if any(one.guard for one in last.paused):
+        code = ExitCode.OPERATOR
     return RunReport(
         in_sync=in_sync,
-        exit_code=int(ExitCode.DIFFERENT if left or planned else ExitCode.OK),
+        exit_code=int(code),
         last=last,
         rows_read=rows_read,
         rows_compared=rows_compared,

@@ -164,6 +164,8 @@ class RangeCopier:
     def _fits(self, span: ClaimedSpan, table: PairedTable, source: Side) -> bool:
         if self._refused.get(span.table_id, self) == span.low:
             return False
+        if table.guard.forbids(source.other, Op.INSERT):
+            return False
         # A trigger's own writes could not be told from ours in the stream (INV-12).
         return set(span.sides) == set(SIDES) and not table.schema(source.other).triggers
 

@@ -18,6 +18,7 @@ import structlog
 
 from syncer.clock import Ages, Clock
 from syncer.core.decision import ConflictKind
+from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
@@ -70,6 +71,7 @@ class Deliverer(Protocol):
     """What the reconciler asks of a target: the real one, or a rehearsal."""
 
     applied: Counter[str]
+    written: Counter[tuple[int, Op]]
     latencies_s: list[float]
 
     def prepare(self, planned: Sequence[Planned], lower: dict[Side, int]) -> Batch:
@@ -124,6 +126,7 @@ class Delivery:
         self._misses = 0
         self._ages = Ages(clock)
         self.applied: Counter[str] = Counter()
+        self.written: Counter[tuple[int, Op]] = Counter()
         self.latencies_s: list[float] = []
 
     @property
@@ -296,7 +299,9 @@ class Delivery:
             self._misses = 0
         counts: Counter[str] = Counter()
         for at in written:
-            counts[operation(planned[at].write())] += 1
+            write = planned[at].write()
+            counts[operation(write)] += 1
+            self.written[write.table.table_id, write.op] += 1
             marked_at = planned[at].marked_at
             latency_s = None if marked_at is None else self._ages.age_s(marked_at)
             if latency_s is not None:

@@ -31,6 +31,7 @@ from syncer.service.children import ChildFinder
 from syncer.service.chunks import ChunkComparer
 from syncer.service.copying import RangeCopier
 from syncer.service.delivery import Deliverer
+from syncer.service.guarding import Guards
 from syncer.service.planning import Planned, plan
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
@@ -85,6 +86,7 @@ class Reconciler:
         )
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
+        self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
         self.cycles = 0
 
     def step(self) -> bool:
@@ -214,6 +216,10 @@ class Reconciler:
             by_verdict[item.decision.verdict].append(item)
             self._count_ambiguity(item)
         waiting = self._await_children(by_verdict, horizons)
+        copies = by_verdict[Verdict.COPY]
+        by_verdict[Verdict.COPY], withheld = self._guards.sift(copies)
+        by_verdict[Verdict.HOLD] += withheld
+        waiting += len(copies) - len(by_verdict[Verdict.COPY]) - len(withheld)
         self._clear_equal(by_verdict[Verdict.EQUAL], lower)
         self._hold(by_verdict[Verdict.HOLD])
         self._alarm(by_verdict[Verdict.ALARM], horizons)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from syncer.clock import Clock
+from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch
@@ -36,6 +37,7 @@ class _RehearsedDelivery:
         self._clock = clock
         self._lines = lines
         self.applied: Counter[str] = Counter()
+        self.written: Counter[tuple[int, Op]] = Counter()
         self.latencies_s: list[float] = []
 
     def prepare(self, planned: Sequence[Planned], lower: dict[Side, int]) -> Batch:
@@ -49,6 +51,7 @@ class _RehearsedDelivery:
 
     def deliver(self, planned: Sequence[Planned], batch: Batch) -> None:
         for item in planned:
+            self.written[item.table.table_id, item.write().op] += 1
             why = item.decision.rule or item.decision.path
             if len(self._lines) < LINES_KEPT:
                 self._lines.append(

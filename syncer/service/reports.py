@@ -67,11 +67,17 @@ class ConflictLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PausedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A table that waits: why, in words, and since when, in seconds since the epoch."""
+    """
+    A table that waits: why, in words, and since when, in seconds since the epoch.
+
+    Attributes:
+        guard: a mass guard has stopped it: it goes on once a person agrees.
+    """
 
     table: str
     reason: str
     since: float
+    guard: bool = False
 
 
 class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +86,7 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         held, conflicts_held: rows and journal entries of the ledger that wait for a person, whenever they began to.
-        paused: tables that wait until both sides' definitions fit each other.
+        paused: tables that wait until both sides' definitions fit each other, or until a person lets them go on.
         conflicts_resolved: decided by a rule and written since the start of this run.
         latency_p50_ms, latency_p99_ms: from the moment a change was marked to its commit on the other side.
         clock_skew_s: side B's clock minus side A's; the true value is within *clock_skew_error_s* of it.

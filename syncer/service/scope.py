@@ -61,7 +61,7 @@ def release_by_policy(
     """Decide held rows of *tables* anew where the policy is not the one that held them."""
     held = ledger.held()
     for table_id, table in tables.items():
-        name, now = f"policy.{table_id}", str(table.policy)
+        name, now = f"policy.{table_id}", f"{table.policy} {table.guard.words()}".rstrip()
         keys = [key.key for key in held if key.table_id == table_id]
         if keys and ledger.get_meta(name) not in {None, now}:
             ledger.release(table_id, keys)

@@ -174,10 +174,24 @@ class SnapshotSource:
 
 
 def paused_lines(ledger: Ledger) -> tuple[PausedLine, ...]:
-    """Return the tables that wait, longest first."""
-    return tuple(
-        PausedLine(table=str(one.table), reason=one.reason, since=one.since)
-        for one in ledger.paused().values()
+    """Return the tables that wait, longest first, then those that a guard has stopped."""
+    names = ledger.tables()
+    return (
+        *(
+            PausedLine(table=str(one.table), reason=one.reason, since=one.since)
+            for one in ledger.paused().values()
+        ),
+        *(
+            PausedLine(
+                table=str(names[stop.table_id]),
+                reason=f"stopped before writing to side {stop.target}: {stop.reason}; "
+                f"syncer guard confirm {names[stop.table_id]} lets it through, once",
+                since=stop.since,
+                guard=True,
+            )
+            for stop in ledger.stops().values()
+            if not stop.confirmed
+        ),
     )
 
 

@@ -110,4 +110,5 @@ def pair_table(
         ),
         policy=policy,
         mixed=mixed,
+        guard=config.guard_for(a.name),
     )

@@ -45,6 +45,8 @@ DESCRIPTIONS = {
     "batch.applied": "rows were written to a side",
     "batch.looked_up": "the outcome of a batch was looked up at its target",
     "guard.failed": "rows moved between the read and the write: nothing was written",
+    "guard.stopped": "a table is about to get more writes of a kind than its guard allows: nothing was written, a person decides",
+    "guard.ended": "what a person let through a guard is written: it counts anew",
     "conflict.held": "a key waits for a person",
     "conflict.released": "held keys are decided anew: the table's policy has changed",
     "heartbeat.interrupted": "no heartbeat can be written for now: lag is not measured; tried again",

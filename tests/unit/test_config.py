@@ -3,6 +3,7 @@
 import pytest
 
 from syncer import config as configuration
+from syncer.core.guard import Limit
 from syncer.core.policy import OnDelete, OnTie, Presence, Rule
 from syncer.core.schema import TableName
 from syncer.core.side import Direction
@@ -335,3 +336,28 @@ def test_a_file_without_a_secret_may_be_read_by_everybody(tmp_path):
     path.chmod(0o644)
     env = {"PW": "x", "SYNCER_PASSWORD_A": "y"}
     assert load({}, path=path, environ=env).exposed == ()
+
+
+def test_guards_of_a_table_are_those_of_the_section_and_of_its_entries():
+    config = load(
+        {
+            **SHOP,
+            "guard": {"deletes_max": 5, "updates_percent_max": 20, "forbid_a": ["delete"]},
+            "table": [
+                {"match": "shop.*", "deletes_max": 0, "forbid_b": ["insert"]},
+                {"match": "shop.orders", "forbid_a": [], "updates_max": 7},
+            ],
+        }
+    )
+    guard = config.guard_for(ORDERS)
+    assert guard.deletes == Limit()
+    assert guard.updates == Limit(7, 20.0)
+    assert guard.words() == "forbid_b=insert"
+    assert config.guard_for(TableName("shop", "items")).words() == "forbid_a=delete forbid_b=insert"
+    assert load({**SHOP}, environ={"SYNCER_GUARD_FORBID_B": "delete,update"}).guard_for(
+        ORDERS
+    ).words() == ("forbid_b=delete,update")
+    assert "guard.forbid_a[0]: invalid enum value" in refusal(
+        {**SHOP, "guard": {"forbid_a": ["truncate"]}}
+    )
+    assert "guard.deletes_percent_max" in refusal({**SHOP, "guard": {"deletes_percent_max": 101}})

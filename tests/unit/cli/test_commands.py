@@ -9,8 +9,10 @@ import pytest
 from syncer import config as configuration
 from syncer.clock import SystemClock
 from syncer.core.decision import ConflictKind
+from syncer.core.guard import Stop
 from syncer.core.mark import Op, Reason
 from syncer.core.position import StreamPosition
+from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, Ledger
 
@@ -242,3 +244,33 @@ def test_a_new_configuration_file_is_for_its_owner_alone(syncer, tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "syncer.toml").stat().st_mode) == 0o600
+
+
+def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
+    with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
+        number = ledger.table_id(TableName("shop", "orders"))
+        ledger.stop_table(
+            Stop(
+                table_id=number,
+                target=Side.B,
+                op=Op.DELETE,
+                amount=120,
+                reason="120 deletes exceed deletes_max = 50",
+                since=1_790_000_000.0,
+            )
+        )
+    assert "stopped before writing to side b" in syncer("status").out
+    listed = syncer("guard", "list")
+    assert listed.code == 5
+    assert "120 deletes exceed deletes_max = 50" in listed.out
+    assert syncer("guard", "confirm", "shop.orders", "--dry-run").code == 0
+    assert syncer("guard", "list").code == 5
+    wrong = syncer("guard", "confirm", "shop.orders", "shop.items")
+    assert (wrong.code, wrong.err.count("\n")) == (5, 1)
+    assert syncer("guard", "confirm", "orders").code == 2
+    assert syncer("guard", "confirm").code == 2
+    done = syncer("guard", "confirm", "shop.orders", "--json")
+    assert (done.code, done.json["confirmed"][0]["amount"]) == (0, 120)
+    after = syncer("guard", "list", "--json")
+    assert (after.code, after.json["stopped"][0]["left"]) == (0, 120)
+    assert "goes on" in syncer("guard", "list").out
