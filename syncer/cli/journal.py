@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from syncer.cli import output, text
+from syncer.core.decision import ConflictKind
 from syncer.core.side import SIDES, Side
+from syncer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from syncer.ledger import ConflictRecord, Ledger
+    from syncer.ledger.selector import Match
+
+PAGE = 1000
+"""Entries read at once: a journal of millions is never in memory whole."""
 
 STATUS_STYLES = {"held": "bold yellow", "pending": "cyan", "applied": "green", "superseded": "dim"}
 
 
-def select(ledger: Ledger, status: str, glob: str | None, limit: int) -> list[ConflictRecord]:
-    """Return the newest conflicts of *status* (open, all, or one of the journal's) in tables that match *glob*."""
+def select(
+    ledger: Ledger, status: str, matches: Sequence[Match] = (), limit: int | None = None
+) -> list[ConflictRecord]:
+    """Return the newest conflicts of *status* (open, all, or one of the journal's) that all of *matches* accept."""
     from syncer.ledger import ConflictStatus
 
     if status == "all":
         wanted = None
     else:
         wanted = ConflictStatus.HELD if status == "open" else ConflictStatus(status)
-    pattern = glob if glob is None or "." in glob else f"*.{glob}"
-    exact = pattern if pattern and not any(c in pattern for c in "*?[") else None
-    found: Sequence[ConflictRecord] = ledger.conflicts(
-        status=wanted, table=exact, limit=limit if exact or not pattern else 1_000_000
-    )
-    if pattern and not exact:
-        found = [r for r in found if fnmatchcase(r.entry.table, pattern)]
-    return list(found[:limit])
+    found: list[ConflictRecord] = []
+    before: int | None = None
+    while page := ledger.conflicts(status=wanted, before=before, limit=PAGE):
+        found += [record for record in page if all(match(record) for match in matches)]
+        if limit is not None and len(found) >= limit:
+            return found[:limit]
+        before = page[-1].conflict_id
+    return found
+
+
+def selectors(given: Mapping[str, Any], now: float) -> list[Match]:
+    """Make tests of the options ``--kind``, ``--table``, ``--column``, ``--since`` and ``--where``. Raises ConfigError."""
+    from syncer.ledger import selector
+
+    made: list[Match] = []
+    try:
+        for name in ("kind", "table", "column"):
+            patterns = [selector.NAMES[name][0](pattern) for pattern in given.get(name) or ()]
+            if patterns:
+                made.append(_any_of(patterns))
+        if given.get("since"):
+            since = selector.moment(given["since"], now)
+            made.append(lambda record: record.entry.detected_at >= since)
+        made += [selector.parse(text, now) for text in given.get("where") or ()]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return made
+
+
+def _any_of(matches: Sequence[Match]) -> Match:
+    return lambda record: any(match(record) for match in matches)
 
 
 def count_open(ledger: Ledger) -> int:
@@ -123,36 +153,54 @@ def print_record(record: ConflictRecord) -> None:
 
 def _images(record: ConflictRecord) -> Table:
     entry = record.entry
+    with_base = entry.base_image is not None or entry.kind is ConflictKind.INSERT_INSERT
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column(" ", width=1)
     table.add_column("column", no_wrap=True)
-    for side in SIDES:
-        title = f"{side.value.upper()} (won)" if entry.winner is side else side.value.upper()
-        table.add_column(title, header_style=output.SIDE_STYLES[side.value], overflow="fold")
-    images = {Side.A: entry.a_image, Side.B: entry.b_image}
+    order = ["a", "o", "b"] if with_base else ["a", "b"]
+    titles = {"o": "base"} | {
+        side.value: f"{side.value.upper()} (won)" if entry.winner is side else side.value.upper()
+        for side in SIDES
+    }
+    for which in order:
+        table.add_column(
+            titles[which], header_style=output.SIDE_STYLES.get(which, "dim"), overflow="fold"
+        )
+    images = {"a": entry.a_image, "o": entry.base_image, "b": entry.b_image}
     for place, column in enumerate(entry.columns):
-        cells = [None if (row := images[side]) is None else row[place] for side in SIDES]
-        absent = [images[side] is None for side in SIDES]
-        differs = absent[0] != absent[1] or cells[0] != cells[1]
+        cells = {which: None if (row := images[which]) is None else row[place] for which in order}
+        absent = {which: images[which] is None for which in order}
+        differs = absent["a"] != absent["b"] or cells["a"] != cells["b"]
         table.add_row(
             Text("≠" if differs else "", "bold yellow"),
             Text(column, "bold" if differs else ""),
-            *(
-                Text("(absent)", "dim italic")
-                if gone
-                else Text("(not kept)", "dim")
-                if cell is None
-                else Text(text.printable(cell), "yellow" if differs else "")
-                for cell, gone in zip(cells, absent, strict=True)
-            ),
+            *(_cell(cells[w], absent[w], differs=differs and _moved(cells, w)) for w in order),
         )
     return table
 
 
-def print_asked(records: Sequence[ConflictRecord], take: Side, *, dry_run: bool) -> None:
-    """Print one line per answered conflict: what goes where."""
+def _moved(cells: Mapping[str, str | None], which: str) -> bool:
+    """Say whether the cell is worth a look: where the base is known, it is not what the base has."""
+    return which != "o" and ("o" not in cells or cells[which] != cells["o"])
+
+
+def _cell(cell: str | None, absent: bool, *, differs: bool) -> Text:
+    if absent:
+        return Text("(absent)", "dim italic")
+    if cell is None:
+        return Text("(not kept)", "dim")
+    return Text(text.printable(cell), "yellow" if differs else "")
+
+
+def print_asked(
+    takes: Sequence[tuple[ConflictRecord, Side]],
+    left: Sequence[tuple[ConflictRecord, str]],
+    *,
+    dry_run: bool,
+) -> None:
+    """Print one line per answered conflict, what goes where, then one for each that was left, and why."""
     console = output.out()
-    for record in records:
+    for record, take in takes:
         entry = record.entry
         image = entry.a_image if take is Side.A else entry.b_image
         what = "the row" if image is not None else "the absence"
@@ -162,7 +210,12 @@ def print_asked(records: Sequence[ConflictRecord], take: Side, *, dry_run: bool)
             markup=False,
             highlight=False,
         )
-    if not dry_run:
+    for record, why in left:
+        line = f"{record.conflict_id}: {record.entry.table} {_key(record)}: left: {why}"
+        console.print(Text(line, "yellow"))
+    if not takes:
+        console.print("nothing to decide")
+    elif not dry_run:
         console.print(
             "a running syncer does it within a second, else the next `syncer run`", style="dim"
         )

@@ -33,3 +33,31 @@ def split_image(image: str) -> list[str]:
         at += 1
     parts.append(image[start:])
     return parts
+
+
+_UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "Z": "\x1a", "b": "\b"}
+
+
+def literal_value(text: str) -> str | None:
+    r"""
+    Return what a literal says, as text: ``'it\'s'`` is ``it's``, ``12`` is ``12``; None for NULL.
+
+    A literal of another form (bytes in hex, a call) is returned as it is written.
+    """
+    if text == "NULL":
+        return None
+    if len(text) < 2 or text[0] != "'" or text[-1] != "'":
+        return text
+    found: list[str] = []
+    at, end = 1, len(text) - 1
+    while at < end:
+        char = text[at]
+        if char == "\\" and at + 1 < end:
+            at += 1
+            found.append(_UNESCAPED.get(text[at], text[at]))
+        else:
+            if char == "'" and text[at + 1 : at + 2] == "'" and at + 1 < end:
+                at += 1
+            found.append(char)
+        at += 1
+    return "".join(found)

@@ -16,6 +16,8 @@ from syncer.ledger.store import Store
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ConflictEntry).decode
 
+TOP_ID = (1 << 63) - 1
+
 
 class Journal(Store):
     """The part of the ledger that people read."""
@@ -86,9 +88,10 @@ class Journal(Store):
         status: ConflictStatus | None = None,
         table: str | None = None,
         kind: ConflictKind | None = None,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[ConflictRecord]:
-        """Return journal entries, newest first, at most *limit*; *table* is ``database.name``."""
+        """Return journal entries, newest first, at most *limit*; *table* is ``database.name``; *before* an id (exclusive)."""
         wanted: dict[str, str] = {}
         if status is not None:
             wanted["status"] = status.value
@@ -97,7 +100,8 @@ class Journal(Store):
         if kind is not None:
             wanted["kind"] = kind.value
         with self._reading() as db:
-            rows = db.execute(q.conflicts(tuple(wanted)), (*wanted.values(), limit))
+            upto = TOP_ID if before is None else before
+            rows = db.execute(q.conflicts(tuple(wanted)), (*wanted.values(), upto, limit))
             return [_record(row) for row in rows]
 
     def conflict(self, conflict_id: int) -> ConflictRecord | None:

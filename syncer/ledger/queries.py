@@ -388,9 +388,9 @@ COUNT_CONFLICTS = "SELECT status, count(*) FROM conflict GROUP BY status"
 
 
 def conflicts(filters: tuple[str, ...]) -> str:
-    """List journal entries, newest first; *filters* are column names to compare with a parameter each."""
+    """List journal entries, newest first; *filters* are column names to compare with a parameter each, then an id."""
     where = "".join(f" AND {name} = ?" for name in filters)
-    return f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE TRUE{where} ORDER BY id DESC LIMIT ?"
+    return f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE TRUE{where} AND id < ? ORDER BY id DESC LIMIT ?"
 
 
 KEYS_HELD_BY = "SELECT table_id, key FROM hold WHERE conflict_id = ?"

@@ -128,6 +128,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         winner: the side whose state travels; None for a held entry.
         columns: the names of the columns of both images.
         a_image, b_image: the rows as SQL literal text per column (None for a column without one); None for absent.
+        base_image: the row that both sides last agreed on; None where it was absent or is not known.
         a_op, b_op: the last operation known on that side; None where none is.
         a_commit_us, b_commit_us: its commit time, microseconds since the epoch; 0 where it is unknown.
         possible: it may be no conflict: one side's history is known inexactly.
@@ -149,6 +150,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     b_commit_us: int = 0
     possible: bool = False
     note: str = ""
+    base_image: tuple[str | None, ...] | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):

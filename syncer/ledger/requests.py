@@ -8,7 +8,7 @@ process that has the ledger keeps all that it has in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -87,29 +87,40 @@ class Requests(Journal):
             db.execute(q.DROP_META, (f"{PREFIX}{conflict_id}",))
 
 
-def ask(path: Path, numbers: Sequence[int], resolution: Resolution) -> None:
+def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -> list[int]:
     """
-    Answer held conflicts, beside a running syncer or without one; all of them or none.
+    Answer held conflicts, beside a running syncer or without one, in one transaction.
+
+    Args:
+        strict: all of them or none; else those that are not held any more are left.
+
+    Returns:
+        The numbers that were left, in the order given; none where *strict*.
 
     Raises:
         LedgerIncompatible: another version of syncer made the ledger.
-        LedgerError: the file fails, or one of *numbers* is not held.
+        LedgerError: the file fails, or, where *strict*, one of them is not held.
     """
+    left = []
     db = writable(path)
     try:
         db.execute(q.BEGIN)
-        for number in numbers:
+        for number, answer in answers.items():
             row = db.execute(q.CONFLICT, (number,)).fetchone()
             if row is None or row[1] != ConflictStatus.HELD.value:
-                db.execute(q.ROLLBACK)
-                raise LedgerError(f"conflict {number} is not held: syncer conflicts list")
-            text = msgspec.json.encode(resolution).decode()
+                if strict:
+                    db.execute(q.ROLLBACK)
+                    raise LedgerError(f"conflict {number} is not held: syncer conflicts list")
+                left.append(number)
+                continue
+            text = msgspec.json.encode(answer).decode()
             db.execute(q.PUT_META, (f"{PREFIX}{number}", text))
         db.execute(q.COMMIT)
     except sqlite3.Error as error:
         translate(error, path)
     finally:
         db.close()
+    return left
 
 
 def writable(path: Path) -> sqlite3.Connection:

@@ -14,7 +14,8 @@ from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from syncer.ledger import Ledger
+    from syncer.core.side import Side
+    from syncer.ledger import ConflictRecord, Ledger
 
 STATUSES = ("open", "held", "pending", "applied", "superseded", "all")
 
@@ -38,6 +39,46 @@ def group() -> None:
     """
 
 
+def selector_options(command: Any) -> Any:
+    """Which conflicts are meant; all options together."""
+    for option in reversed(
+        (
+            click.option(
+                "--kind",
+                metavar="GLOB",
+                multiple=True,
+                help="Only of these kinds, as update_delete; repeat it.",
+            ),
+            click.option(
+                "--table",
+                metavar="GLOB",
+                multiple=True,
+                help="Only of these tables; repeat it.",
+            ),
+            click.option(
+                "--column",
+                metavar="GLOB",
+                multiple=True,
+                help="Only where the two rows differ in such a column; repeat it.",
+            ),
+            click.option(
+                "--since",
+                metavar="TIME",
+                help="Only those detected since: 30m, 2h, 7d (ago), or 2026-11-21T08:00 (UTC).",
+            ),
+            click.option(
+                "--where",
+                metavar="EXPRESSION",
+                multiple=True,
+                help="Only those that match: kind:, table:, column:, key:, since:, until:, rule:, won:, id:, and comparisons of "
+                "columns (city = 'Rome', a.total >= 10, b.note ~ 'x*', o.city != NULL), joined by & | ! and parentheses.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def _open(given: dict[str, Any]) -> Ledger:
     config = options.load(given, need_pair=False, log_in=False)
     from syncer.clock import SystemClock
@@ -54,6 +95,8 @@ def _open(given: dict[str, Any]) -> Ledger:
     examples="""
 syncer conflicts list
 syncer conflicts list --status applied --table 'shop.*' --json
+syncer conflicts list --kind update_delete --since 2h
+syncer conflicts list --where "column:price & !table:shop.log_* | a.total > 100"
 """,
     exits={
         0: "no conflict is open",
@@ -71,7 +114,7 @@ syncer conflicts list --status applied --table 'shop.*' --json
     show_default=True,
     help="Which conflicts; open: those that wait for a person.",
 )
-@click.option("--table", "table", metavar="GLOB", help="Only of these tables.")
+@selector_options
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many."
 )
@@ -79,8 +122,11 @@ syncer conflicts list --status applied --table 'shop.*' --json
 @options.output_options
 def list_command(**given: Any) -> int:
     """List the conflicts of the journal, newest first."""
+    from syncer.clock import SystemClock
+
+    matches = journal.selectors(given, SystemClock().now())
     with _open(given) as ledger:
-        records = journal.select(ledger, given["status"], given["table"], given["limit"])
+        records = journal.select(ledger, given["status"], matches, given["limit"])
         open_ = journal.count_open(ledger)
     if given["as_json"]:
         listed = [output.builtins(record) for record in records]
@@ -109,11 +155,7 @@ syncer conflicts show 42 --json | jq .entry.a_image
 def show_command(**given: Any) -> int:
     """Show one conflict with both rows, column by column; the values are SQL literals."""
     with _open(given) as ledger:
-        record = ledger.conflict(given["conflict_id"])
-    if record is None:
-        raise ConfigError(
-            f"no conflict {given['conflict_id']} in the journal (syncer conflicts list)"
-        )
+        record = _find(ledger, given["conflict_id"])
     if given["as_json"]:
         output.document("conflicts show", msgspec.structs.asdict(record))
     else:
@@ -127,55 +169,96 @@ def show_command(**given: Any) -> int:
     examples="""
 syncer conflicts resolve 42 --take a
 syncer conflicts resolve 42 43 44 --take b --dry-run
+syncer conflicts resolve --where "kind:update_update & table:shop.orders" --take newest --dry-run
+syncer conflicts resolve --table 'shop.*' --since 1d --where "a.status = 'paid'" --take a
 """,
     exits={
         0: "asked; a running syncer does it within a second, else the next `syncer run`",
+        1: "some were left: they are no longer held, or `newest` knows no newest",
         2: "usage or configuration",
-        5: "the ledger cannot be written, or a conflict is not held",
+        5: "the ledger cannot be written, or a conflict named by its number is not held",
     },
-    short_help="Let one side's row win a held conflict.",
+    short_help="Let one side's row win held conflicts.",
 )
 @click.argument(
-    "numbers", type=click.IntRange(min=1), metavar="ID...", nargs=-1, help="Numbers from the list."
+    "numbers",
+    type=click.IntRange(min=1),
+    metavar="[ID...]",
+    nargs=-1,
+    help="Numbers from the list.",
 )
 @click.option(
     "--take",
-    type=click.Choice(["a", "b"]),
+    type=click.Choice(["a", "b", "newest"]),
     required=True,
-    help="The side whose row, or whose absence, goes to the other side.",
+    help="The side whose row, or whose absence, goes to the other side; newest: where it was changed last, by commit time.",
 )
+@selector_options
 @click.option("--dry-run", is_flag=True, help="Show what would be asked.")
 @config_option
 @options.ledger_option
 @options.output_options
 def resolve_command(**given: Any) -> int:
     """
-    Let one side's row win a held conflict; works beside a running syncer and without one.
+    Let one side's row win held conflicts: those named, and of these those that the selectors match; or all that they match.
 
-    It is carried out only if both rows still are what the journal shows: otherwise the conflict is held anew, to be looked at
-    again. The journal keeps the losing row.
+    Works beside a running syncer and without one. It is carried out only if both rows still are what the journal shows:
+    otherwise the conflict is held anew, to be looked at again. The journal keeps the losing row.
     """
     from syncer.clock import SystemClock
     from syncer.core.side import Side
+    from syncer.ledger import selector
     from syncer.ledger.requests import Resolution, ask
 
-    numbers = given["numbers"]
-    if not numbers:
-        raise click.UsageError("name at least one conflict (syncer conflicts list)")
-    take = Side(given["take"])
+    now = SystemClock().now()
+    numbers = list(dict.fromkeys(given["numbers"]))
+    matches = journal.selectors(given, now)
+    if not numbers and not matches:
+        raise click.UsageError(
+            "name conflicts by number (syncer conflicts list), or by --where and the other selectors"
+        )
     with _open(given) as ledger:
-        found = [ledger.conflict(number) for number in numbers]
         path = ledger.path
-    missing = [number for number, record in zip(numbers, found, strict=True) if record is None]
-    if missing:
-        raise ConfigError(f"no conflict {missing[0]} in the journal (syncer conflicts list)")
-    records = [record for record in found if record is not None]
-    if not given["dry_run"]:
-        answer = Resolution(take=take, actor=getpass.getuser(), asked_at=SystemClock().now())
-        ask(path, numbers, answer)
+        if numbers:
+            records = [_find(ledger, number) for number in numbers]
+            records = [one for one in records if all(match(one) for match in matches)]
+        else:
+            records = journal.select(ledger, "open", matches)
+    takes: list[tuple[ConflictRecord, Side]] = []
+    left: list[tuple[ConflictRecord, str]] = []
+    for record in records:
+        take = selector.newest(record.entry) if given["take"] == "newest" else Side(given["take"])
+        if take is None:
+            left.append((record, "no commit times, or equal ones"))
+        else:
+            takes.append((record, take))
+    if not given["dry_run"] and takes:
+        actor = getpass.getuser()
+        answers = {
+            record.conflict_id: Resolution(take=take, actor=actor, asked_at=now)
+            for record, take in takes
+        }
+        gone = set(ask(path, answers, strict=bool(numbers)))
+        left += [(record, "not held any more") for record, _ in takes if record.conflict_id in gone]
+        takes = [one for one in takes if one[0].conflict_id not in gone]
     if given["as_json"]:
-        asked = {"take": take.value, "dry_run": given["dry_run"], "conflicts": list(numbers)}
+        asked = {
+            "take": given["take"],
+            "dry_run": given["dry_run"],
+            "conflicts": [record.conflict_id for record, _ in takes],
+            "taken": [
+                {"conflict_id": record.conflict_id, "take": take.value} for record, take in takes
+            ],
+            "left": [{"conflict_id": record.conflict_id, "reason": why} for record, why in left],
+        }
         output.document("conflicts resolve", asked)
     else:
-        journal.print_asked(records, take, dry_run=given["dry_run"])
-    return int(ExitCode.OK)
+        journal.print_asked(takes, left, dry_run=given["dry_run"])
+    return int(ExitCode.DIFFERENT if left else ExitCode.OK)
+
+
+def _find(ledger: Ledger, number: int) -> ConflictRecord:
+    record = ledger.conflict(number)
+    if record is None:
+        raise ConfigError(f"no conflict {number} in the journal (syncer conflicts list)")
+    return record

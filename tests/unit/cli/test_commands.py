@@ -110,6 +110,15 @@ def test_conflicts_list_for_machines(syncer, ledger_path):
         (["--table", "shop.*"], ["1"]),
         (["--table", "orders"], ["1"]),
         (["--table", "crm.people"], ["2"]),
+        (["--table", "crm.*", "--table", "shop.*"], ["2", "1"]),
+        (["--kind", "update_*"], ["2", "1"]),
+        (["--kind", "insert_*"], []),
+        (["--column", "note", "--table", "shop.*"], ["1"]),
+        (["--column", "city"], ["2"]),
+        (["--since", "2020-01-01"], ["2", "1"]),
+        (["--since", "2100-01-01"], []),
+        (["--where", "a.city = Rome & !table:crm.*"], ["1"]),
+        (["--where", "b.city = Rome", "--where", "key:1"], ["1"]),
         (["--status", "applied"], []),
         (["--status", "all", "--table", "nothing.*"], []),
     ],
@@ -119,6 +128,32 @@ def test_conflicts_are_filtered(syncer, ledger_path, options, keys):
     assert [c["entry"]["key"][0] for c in result.json["conflicts"]] == keys
     assert result.code == 1
     assert syncer("conflicts", "list", *options).code == 1
+
+
+def test_many_are_resolved_at_once_and_what_cannot_be_is_named(syncer, ledger_path):
+    asked = syncer("conflicts", "resolve", "--where", "a.city = Rome", "--take", "a", "--dry-run")
+    assert asked.code == 0
+    assert "1: shop.orders 1: the row of side a would go to side b" in asked.out
+    assert "2: crm.people 2: the row of side a would go to side b" in asked.out
+    left = syncer("conflicts", "resolve", "--table", "shop.*", "--take", "newest")
+    assert left.code == 1
+    assert "left: no commit times" in left.out
+    done = syncer("conflicts", "resolve", "--table", "crm.*", "--take", "b", "--json")
+    assert (done.code, done.json["conflicts"], done.json["left"]) == (0, [2], [])
+    assert syncer("conflicts", "resolve", "1", "2", "--take", "a", "--kind", "none").code == 0
+    assert syncer("conflicts", "resolve", "--take", "a").code == 2
+    wrong = syncer("conflicts", "resolve", "--take", "a", "--where", "colour:red")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+
+
+def test_the_base_stands_between_both_rows(syncer, tmp_path):
+    with Ledger.open("syncer.db", pair_id="p", identity={}, clock=SystemClock()) as ledger:
+        base = ("1", "'base'", "'Rome'")
+        ledger.journal_held([entry("1", base_image=base), entry("2", kind=ConflictKind.DRIFT)])
+    shown = syncer("conflicts", "show", "1").out
+    header = next(line for line in shown.splitlines() if "column" in line)
+    assert header.split() == ["column", "A", "base", "B"]
+    assert "base" not in syncer("conflicts", "show", "2").out
 
 
 def test_a_conflict_is_shown_column_by_column(syncer, ledger_path):
