@@ -219,3 +219,12 @@ def print_asked(
         console.print(
             "a running syncer does it within a second, else the next `syncer run`", style="dim"
         )
+
+
+def print_left(left: Mapping[int, str], held: int) -> None:
+    """Print which conflicts of a plan were left, and how many it holds."""
+    console = output.out()
+    for number, why in left.items():
+        console.print(Text(f"{number}: left: {why}", "yellow"))
+    if held:
+        console.print(Text(f"{text.plural(held, 'conflict')} on hold", "dim"))

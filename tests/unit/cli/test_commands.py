@@ -146,6 +146,28 @@ def test_many_are_resolved_at_once_and_what_cannot_be_is_named(syncer, ledger_pa
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 
 
+def test_a_plan_is_exported_edited_and_applied(syncer, ledger_path, tmp_path):
+    plan = tmp_path / "plan.toml"
+    assert syncer("conflicts", "export", "-o", plan).code == 0
+    assert stat.S_IMODE(plan.stat().st_mode) == 0o600
+    assert syncer("conflicts", "export", "-o", plan).code == 2
+    text = plan.read_text()
+    assert syncer("conflicts", "export").out.splitlines()[1:] == text.splitlines()[1:]
+    plan.write_text(text.replace('default = "hold"', 'default = "b"').replace("id = 2", "id = 9"))
+    shown = syncer("conflicts", "apply", plan, "--dry-run")
+    assert shown.code == 1
+    assert "1: shop.orders 1: the row of side b would go to side a" in shown.out
+    assert "9: left: there is no such conflict" in shown.out
+    done = syncer("conflicts", "apply", plan, "--json")
+    assert (done.code, done.json["taken"]) == (1, [{"conflict_id": 1, "take": "b"}])
+    plan.write_text(text.replace("id = 2", 'id = 2\ntake = "c"'))
+    wrong = syncer("conflicts", "apply", plan)
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "plan.toml: line " in wrong.err
+    plan.write_text(text.replace('pair = "pair-1"', 'pair = "other"'))
+    assert "it is a plan of pair 'other'" in syncer("conflicts", "apply", plan).err
+
+
 def test_the_base_stands_between_both_rows(syncer, tmp_path):
     with Ledger.open("syncer.db", pair_id="p", identity={}, clock=SystemClock()) as ledger:
         base = ("1", "'base'", "'Rome'")
