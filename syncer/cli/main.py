@@ -15,7 +15,6 @@ from typing import Any
 import click
 import structlog
 
-from syncer import __version__
 from syncer.cli import output
 from syncer.cli.arguments import hide_passwords
 from syncer.cli.commands import check, conflicts, guard, status, verify
@@ -37,7 +36,7 @@ syncer conflicts list
 """,
     exits=EXIT_CODES,
 )
-@click.version_option(__version__, prog_name="syncer", message="%(prog)s %(version)s")
+@click.version_option(package_name="syncer", prog_name="syncer", message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep two MySQL or MariaDB primaries equal while both are written to."""
 

@@ -14,10 +14,10 @@ class Side(enum.StrEnum):
     @property
     def other(self) -> Side:
         """The opposite side."""
-        return Side.B if self is Side.A else Side.A
+        return _B if self is _A else _A
 
 
-SIDES = (Side.A, Side.B)
+SIDES = (_A, _B) = (Side.A, Side.B)
 
 
 class Direction(enum.StrEnum):

@@ -111,6 +111,11 @@ def utf8(column: Column) -> str:
     return f"CONVERT({quote_name(column.name)} USING utf8mb4)"
 
 
+def joined_text(column: Column) -> str:
+    """Return the column's text as UTF-8 where it is joined with others: converting what is UTF-8 costs as much as hashing it."""
+    return quote_name(column.name) if column.charset == "utf8mb4" else utf8(column)
+
+
 def bytes_count(column: Column) -> bool:
     """Whether the text's bytes are what is compared and carried over."""
     return column.by_bytes and column.raw_text
@@ -133,7 +138,7 @@ def literal(column: Column) -> str:
     name = quote_name(column.name)
     kind = column.data_type
     if kind in INTEGERS or kind in DECIMALS:
-        return f"IFNULL(CAST({plain_number(column)} AS CHAR),'NULL')"
+        return f"IFNULL({plain_number(column)},'NULL')"
     if kind == "bit":
         return f"IFNULL(CAST({name}+0 AS CHAR),'NULL')"
     if kind in BINARY:
@@ -149,8 +154,8 @@ def literal(column: Column) -> str:
             raw = f"IF({survives(column)},QUOTE({utf8(column)}),{raw})"
         return _or_null(name, raw)
     if kind in _TEXT:
-        return f"QUOTE({utf8(column)})"
-    return f"QUOTE(CAST({name} AS CHAR))"
+        return f"QUOTE({joined_text(column)})"
+    return f"QUOTE({name})" if kind in TEMPORALS else f"QUOTE(CAST({name} AS CHAR))"
 
 
 def _float_literal(name: str, kind: str) -> str:
@@ -194,6 +199,8 @@ def key_select(column: Column) -> str:
 
 def key_scalar(column: Column, value: object) -> Scalar:
     """Turn a selected key value into the scalar of ``core/key.py``."""
+    if type(value) is int:
+        return value  # the driver makes integers of integer types and bits alone
     kind = column.data_type
     if kind in BINARY or kind in ADDRESS_BYTES or column.raw_text:
         raw = value if isinstance(value, bytes) else str(value).encode()
@@ -207,6 +214,8 @@ def key_scalar(column: Column, value: object) -> Scalar:
 
 def read_key(columns: Sequence[Column], row: Sequence[object]) -> Key:
     """Read a key from the first columns of a result row; *row* may hold more."""
+    if len(columns) == 1:
+        return (key_scalar(columns[0], row[0]),)
     return tuple(key_scalar(column, value) for column, value in zip(columns, row, strict=False))
 
 

@@ -17,6 +17,7 @@ from syncer.mysql import columns as cols
 from syncer.mysql.columns import (
     bytes_count,
     float_bits,
+    joined_text,
     quote_name,
     quote_text,
     survives,
@@ -87,11 +88,15 @@ def _field(column: Column, flavor: Flavor | None) -> str:
     elif kind in cols.LONG_TEXTS or kind == "json":
         text = _either(column, f"SHA2({canonical(column, flavor)},256)", "SHA2({},256)")
     elif kind in cols.SHORT_TEXTS:
-        text = _either(column, _measured(utf8(column)), "HEX({})")
+        text = _either(column, _measured(joined_text(column)), "HEX({})")
     elif kind == "enum":
-        text = f"IF({name}+0=0,'{INVALID}',{_measured(utf8(column))})"
+        text = f"IF({name}+0=0,'{INVALID}',{_measured(joined_text(column))})"
     elif kind == "set":
         text = _measured(_sorted_members(column))
+    elif kind in cols.INTEGERS or kind in cols.DECIMALS:
+        return f"IFNULL({cols.plain_number(column)},'{NULL_TEXT}')"  # joined, it is the text that CAST makes
+    elif kind in cols.TEMPORALS:
+        return f"IFNULL({name},'{NULL_TEXT}')"
     else:
         text = canonical(column, flavor)
     return f"IF({name} IS NULL,'{NULL_TEXT}',{text})"

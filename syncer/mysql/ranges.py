@@ -30,6 +30,10 @@ def keys_condition(schema: TableSchema, keys: Sequence[Key]) -> str:
         return NO_ROWS
     last = columns[-1]
     head = columns[:-1]
+    if not head and all(type(key[0]) is int for key in keys):
+        return (
+            f"{quote_name(last.name)} IN ({','.join(map(str, sorted({key[0] for key in keys})))})"
+        )
     parts = []
     for prefix, group in groupby(sorted(keys, key=_spelling), key=lambda key: key[:-1]):
         values = ",".join(dict.fromkeys(key_literal(last, key[-1]) for key in group))

@@ -131,7 +131,7 @@ def judge(component: str, name: str) -> str | None:
         return f"{rest}: dynamic imports hide from this test"
     if head == "syncer":
         target = rest.split(".")[0]
-        if target in {"", "__version__", "*"} or target == component:
+        if target in {"", "*"} or target == component:
             return None
         allowed = any(f"{rest}.".startswith(f"{permit}.") for permit in LAYERS[component])
         return None if allowed else f"{component} may not import syncer.{rest}"
@@ -221,7 +221,7 @@ def test_what_is_allowed_is_not_found(tmp_path):
         "core/a.py": "import hashlib\nimport msgspec\nfrom syncer.core.side import Side\nfrom . import side",
         "binlog/a.py": "import pymysqlreplication, pymysql, socket\nfrom syncer.errors import StreamError",
         "config/a.py": "from syncer.mysql.endpoint import Endpoint\nfrom syncer.mysql import endpoint",
-        "cli/a.py": "import click, rich\nfrom syncer.service.app import run\nfrom syncer import __version__",
+        "cli/a.py": "import click, rich\nfrom syncer.service.app import run",
     }.items():
         module = tmp_path / path
         module.parent.mkdir(exist_ok=True)
