@@ -165,6 +165,15 @@ selection_options = _stack(
         help="Never tables of these databases (globs).",
     ),
     click.option(
+        "--map",
+        "map",
+        type=CommaList(),
+        multiple=True,
+        metavar="A=B",
+        help="A database or table that has another name on side b, as in shop=store or shop.orders=store.purchases; all else "
+        "names tables as side a does.",
+    ),
+    click.option(
         "--schema-difference",
         type=_choice(SchemaDifference),
         help="A table that differs on the two sides waits, or leaves extra columns with a default out, or ends the run.  "
@@ -312,7 +321,7 @@ def load(options: dict[str, Any], *, need_pair: bool = True, log_in: bool = True
     return config
 
 
-_LISTS = ("tables", "databases", "ignore_tables", "ignore_databases")
+_LISTS = ("tables", "databases", "ignore_tables", "ignore_databases", "map")
 _POLICY = ("rule", "on_delete", "on_tie", "on_null", "presence")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from syncer.core.guard import Limit, WriteGuard
+from syncer.core.naming import NameMap, parse_map
 from syncer.core.policy import Policy, Rule
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
@@ -137,8 +138,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The section ``[log]``."""
         return self.file.log
 
+    @property
+    def names(self) -> NameMap:
+        """What tables and databases are called on side B."""
+        return parse_map(self.sync.map)
+
     def selects(self, table: TableName) -> bool:
-        """Whether *table* is to be kept equal. Names are compared in their own letter case."""
+        """Whether *table*, by the pair's name, is to be kept equal. Names are compared in their own letter case."""
         if table.database.lower() in SYSTEM_DATABASES:
             return False
         sync = self.sync

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from syncer.config import address
-from syncer.config.effective import Config
+from syncer.config.effective import SYSTEM_DATABASES, Config
 from syncer.config.model import SECTIONS, FileConfig, Section, TableSection
+from syncer.core.naming import SideNames, parse_map
 from syncer.core.policy import Rule
+from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
 from syncer.mysql.endpoint import holds_password
@@ -79,7 +81,7 @@ def load(
         for side in SIDES
     }
     exposed = _exposed(file, endpoints, origins, found) if log_in else ()
-    file = _qualify(file, *_named_in(endpoints))
+    file = _qualify(file, *_named_in(endpoints, parse_map(file.sync.map).b))
     _check_rules(file, origins)
     config = Config(
         file=_without_passwords(file),
@@ -89,6 +91,9 @@ def load(
         path=found,
         exposed=exposed,
     )
+    for theirs in {*config.names.b.own_databases, *(n.database for n in config.names.b.own_tables)}:
+        if theirs.lower() in SYSTEM_DATABASES:
+            raise ConfigError(f"map: {theirs} is a system database: nothing is kept equal with it")
     holes = config.check_policies()
     if holes:
         raise ConfigError("; ".join(holes))
@@ -247,18 +252,29 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _named_in(endpoints: Mapping[Side, Endpoint | None]) -> tuple[str | None, str | None]:
-    """Return the database and the table that the URLs or DSNs name, if they agree. Raises ConfigError if not."""
+def _named_in(
+    endpoints: Mapping[Side, Endpoint | None], names: SideNames
+) -> tuple[str | None, str | None]:
+    """Return the database and the table that the URLs or DSNs name, as the pair calls them. Raises ConfigError if they disagree."""
+    a, b = (endpoints[side] for side in SIDES)
+    base_a, base_b = (end.database if end else None for end in (a, b))
+    table_a, table_b = (end.table if end else None for end in (a, b))
+    if base_b and table_b:
+        ours = names.here(TableName(base_b, table_b))
+        known_b = (ours.database, ours.name) if ours else (base_b, table_b)
+    else:
+        known_b = (names.own_databases.get(base_b or "", base_b or ""), table_b or "")
     found: list[str | None] = []
-    for part in ("database", "table"):
-        named = {s.value: getattr(e, part) for s, e in endpoints.items() if e is not None}
-        values = {name for name in named.values() if name}
-        if len(values) > 1:
+    for part, said_a, said_b, known in zip(
+        ("database", "table"), (base_a, table_a), (base_b, table_b), known_b, strict=True
+    ):
+        if said_a and said_b and said_a != known:
+            whole = part == "table" and base_a and base_b
+            pair = f"{base_a}.{said_a}={base_b}.{said_b}" if whole else f"{said_a}={said_b}"
             raise ConfigError(
-                f"a names {part} {named['a']} and b names {named['b']}: a table has the same name "
-                "on both sides"
+                f"a names {part} {said_a} and b names {said_b}: if they belong together, say so with --map {pair}"
             )
-        found.append(values.pop() if values else None)
+        found.append(said_a or known or None)
     return found[0], found[1]
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from syncer.core.guard import WriteKind
+from syncer.core.naming import parse_map
 from syncer.core.policy import OnDelete, OnNull, OnTie, Presence
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
@@ -78,6 +79,13 @@ class SyncSection(Section, frozen=True, kw_only=True):
     ignore_tables: Annotated[
         tuple[str, ...], _text("never these tables (globs on database.table)", '["shop.log_*"]')
     ] = ()
+    map: Annotated[
+        tuple[str, ...],
+        _text(
+            "tables and databases that have another name on side b: name on a = name on b",
+            '["shop=store", "crm.customers=crm.clients"]',
+        ),
+    ] = ()
     direction: Annotated[
         Direction, _text("both: two-way; a-to-b or b-to-a: the source decides everything")
     ] = Direction.BOTH
@@ -88,6 +96,9 @@ class SyncSection(Section, frozen=True, kw_only=True):
             "ignore-extra: columns of one side alone that have a default are left out, all else waits; stop: the run ends"
         ),
     ] = SchemaDifference.PAUSE
+
+    def __post_init__(self) -> None:
+        parse_map(self.map)
 
 
 class PolicySection(Section, frozen=True, kw_only=True):

@@ -101,9 +101,12 @@ def key_signature(schema: TableSchema) -> str:
     """
     Return text that changes whenever a side's stored keys would mean other rows, or would be stored differently.
 
-    A wider integer or a longer text is the same key: its marks stay good.
+    A wider integer or a longer text is the same key: its marks stay good. A table mapped elsewhere is another one.
     """
-    return ",".join(f"{column.name.lower()} {_key_type(column)}" for column in schema.key_columns)
+    place = f"{schema.stored_as} " if schema.stored_as else ""
+    return place + ",".join(
+        f"{column.name.lower()} {_key_type(column)}" for column in schema.key_columns
+    )
 
 
 def _key_type(column: Column) -> str:

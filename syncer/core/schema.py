@@ -116,6 +116,7 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         key_prefix: the index holds no more than the beginning of some column: rows of different keys may exclude each other.
         asked_key: the columns that the configuration wants as the key; () where it leaves the choice.
         versioned: MariaDB keeps its past rows in it.
+        stored_as: its name on its server, where *name*, the pair's, is another (``core/naming.py``).
         rows: the server's estimate of the row count.
         row_bytes: the server's estimate of the average row length in bytes.
     """
@@ -133,6 +134,12 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     key_prefix: bool = False
     asked_key: tuple[str, ...] = ()
     versioned: bool = False
+    stored_as: TableName | None = None
+
+    @property
+    def on_server(self) -> TableName:
+        """The name to be used in SQL."""
+        return self.stored_as or self.name
 
     def column(self, name: str) -> Column:
         """Return the column called *name* in any letter case. Raises KeyError."""

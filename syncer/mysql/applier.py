@@ -366,7 +366,7 @@ def displaceable(session: Session, table: PairedTable) -> bool:
     referenced = session.query(
         "SELECT COUNT(*) FROM information_schema.key_column_usage WHERE referenced_table_schema = %s"
         f" AND referenced_table_name = %s AND referenced_column_name NOT IN ({keys})",
-        (schema.name.database, schema.name.name, *schema.key),
+        (schema.on_server.database, schema.on_server.name, *schema.key),
     )
     return not int(referenced[0][0])
 

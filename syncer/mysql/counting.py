@@ -12,7 +12,7 @@ _EXPLAIN_COLUMNS_MYSQL = 12
 
 def count_rows(session: Session, schema: TableSchema) -> int:
     """Return the number of rows of a table; above a hundred thousand it is the server's estimate, at least that many."""
-    table = quote_table(schema.name)
+    table = quote_table(schema.on_server)
     counted = session.query(
         f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT {EXACT_UP_TO + 1}) AS some"
     )

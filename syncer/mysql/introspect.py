@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from syncer.core.naming import AS_THEY_ARE, SideNames
 from syncer.core.schema import Column, ForeignKey, TableName, TableSchema
 from syncer.mysql.columns import quote_text, unsupported
 from syncer.mysql.connection import Session
@@ -83,11 +84,12 @@ class _Index(msgspec.Struct, frozen=True):
     """It holds no more than the beginning of some column."""
 
 
-def list_tables(session: Session) -> list[TableName]:
-    """Return the user's tables in name order: no views, no system schemas, not our own."""
+def list_tables(session: Session, names: SideNames = AS_THEY_ARE) -> list[TableName]:
+    """Return the user's tables by the pair's *names*, in order: no views, no system schemas, not our own."""
     hidden = ",".join(quote_text(name) for name in sorted(SYSTEM_SCHEMAS | {OWN_SCHEMA}))
     rows = session.query(_TABLES.format(scope=f"table_schema NOT IN ({hidden})"))
-    return sorted(TableName(row[0], row[1]) for row in rows)
+    found = (names.here(TableName(row[0], row[1])) for row in rows)
+    return sorted(name for name in found if name is not None)
 
 
 def load_schemas(
@@ -95,23 +97,25 @@ def load_schemas(
     tables: Collection[TableName] | None = None,
     databases: Collection[str] | None = None,
     asked_key: Callable[[TableName], tuple[str, ...]] | None = None,
+    names: SideNames = AS_THEY_ARE,
 ) -> dict[TableName, TableSchema]:
     """
     Read the schemas of *tables*, or of all user tables, or of those in *databases*; *asked_key* may name a table's key columns.
 
-    A table that does not exist is missing from the result. Names are as the server spells them. Triggers show only with
-    the TRIGGER privilege.
+    A table that does not exist is missing from the result. Tables, parents included, go by the pair's *names*. Triggers show
+    only with the TRIGGER privilege.
     """
-    chosen = list_tables(session) if tables is None else list(tables)
+    chosen = list_tables(session, names) if tables is None else list(tables)
     if databases is not None:
         chosen = [name for name in chosen if name.database in databases]
     if not chosen:
         return {}
-    names = ",".join(quote_text(d) for d in sorted({name.database for name in chosen}))
+    places = {name: names.there(name) for name in chosen}
+    scope = ",".join(quote_text(d) for d in sorted({place.database for place in places.values()}))
 
     def grouped(sql: str, column: str = "table_schema", **more: str) -> dict[_Where, _Rows]:
         groups: dict[_Where, _Rows] = defaultdict(list)
-        for row in session.query(sql.format(scope=f"{column} IN ({names})", **more)):
+        for row in session.query(sql.format(scope=f"{column} IN ({scope})", **more)):
             groups[row[0], row[1]].append(row[2:])
         return groups
 
@@ -130,7 +134,8 @@ def load_schemas(
 
     found: dict[TableName, TableSchema] = {}
     for name in chosen:
-        where = (name.database, name.name)
+        place = places[name]
+        where = (place.database, place.name)
         if where not in facts:
             continue
         engine, rows, row_bytes, table_type = facts[where][0]
@@ -148,10 +153,11 @@ def load_schemas(
             asked_key=asked,
             versioned=str(table_type).upper() == "SYSTEM VERSIONED",
             unique=tuple(index.columns for index in others),
-            foreign_keys=_foreign_keys(foreign.get(where, ())),
+            foreign_keys=_foreign_keys(foreign.get(where, ()), names),
             triggers=tuple(str(row[0]) for row in triggers.get(where, ())),
             rows=int(rows or 0),
             row_bytes=int(row_bytes or 0),
+            stored_as=place if place != name else None,
         )
     return found
 
@@ -272,7 +278,7 @@ def _choose_key(
     return key, [index for index in indexes if index is not key]
 
 
-def _foreign_keys(rows: Iterable[Sequence[Any]]) -> tuple[ForeignKey, ...]:
+def _foreign_keys(rows: Iterable[Sequence[Any]], names: SideNames) -> tuple[ForeignKey, ...]:
     groups: dict[str, list[Sequence[Any]]] = defaultdict(list)
     for row in rows:
         groups[str(row[0])].append(row)
@@ -280,10 +286,15 @@ def _foreign_keys(rows: Iterable[Sequence[Any]]) -> tuple[ForeignKey, ...]:
         ForeignKey(
             name=name,
             columns=tuple(str(row[1]) for row in group),
-            parent=TableName(str(group[0][2]), str(group[0][3])),
+            parent=_parent(TableName(str(group[0][2]), str(group[0][3])), names),
             parent_columns=tuple(str(row[4]) for row in group),
             on_delete=str(group[0][5]),
             on_update=str(group[0][6]),
         )
         for name, group in groups.items()
     )
+
+
+def _parent(found: TableName, names: SideNames) -> TableName:
+    """One that the map leaves no name of the pair gets one that no other table has: it is left out."""
+    return names.here(found) or TableName(found.database, f"{found.name} (of that side alone)")

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncer.clock import Clock, SystemClock
 from syncer.core.pulse import ServerClock
-from syncer.core.schema import Column
+from syncer.core.schema import Column, TableName
 from syncer.core.side import SIDES, Direction, Side
 from syncer.errors import StatementRefused
 from syncer.mysql.connection import Session
@@ -122,7 +122,7 @@ def check_pair(
     found += _replication(a, b, settings_b) + _replication(b, a, settings_a)
     for side, settings in ((a, settings_a), (b, settings_b)):
         found += _relayed(side, settings)
-    found += _case(settings_a, settings_b, schemas_a)
+    found += _case(settings_a, settings_b, [n for n, s in schemas_b.items() if not s.stored_as])
     if direction is Direction.BOTH:
         found += _auto_increment(settings_a, settings_b, schemas_a)
     found += _skew(a, b, clock or SystemClock())
@@ -143,9 +143,10 @@ def _side(
     logged = logs_cascades(
         session.flavor, session.version, native=checks.is_on("innodb_native_foreign_keys")
     )
+    places = {schema.on_server for schema in schemas.values()}
     return [
-        *checks.run({name.database for name in schemas}, target=target),
-        *check_grants(session, schemas.keys(), target=target, beats=beats),
+        *checks.run({place.database for place in places}, target=target),
+        *check_grants(session, places, target=target, beats=beats),
         *check_tables(session.side, schemas, target=target, logs_cascades=logged, ignored=ignored),
     ]
 
@@ -240,18 +241,20 @@ def _relayed(session: Session, settings: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def _case(a: Mapping[str, str], b: Mapping[str, str], schemas: Schemas) -> list[Finding]:
+def _case(
+    a: Mapping[str, str], b: Mapping[str, str], unmapped: Collection[TableName]
+) -> list[Finding]:
     name = "lower_case_table_names"
     if a.get(name) == b.get(name):
         return []
-    hurt = any(str(table) != str(table).lower() for table in schemas)
+    hurt = any(str(table) != str(table).lower() for table in unmapped)
     return [
         _finding(
             Level.ERROR if hurt else Level.WARNING,
             "table_name_case",
             name,
             f"{name} is {a.get(name)} on side a and {b.get(name)} on side b: names with capitals are not the same table",
-            "use names in small letters only, or the same setting",
+            "use names in small letters only, or the same setting, or map them (--map)",
         )
     ]
 

@@ -54,7 +54,7 @@ def quote_table(name: TableName) -> str:
 
 def table_by_key(schema: TableSchema) -> str:
     """Return the table for a FROM clause, with a hint that keeps the optimiser on the key (a locking scan locks all rows)."""
-    return f"{quote_table(schema.name)} FORCE INDEX ({quote_name(schema.key_index)})"
+    return f"{quote_table(schema.on_server)} FORCE INDEX ({quote_name(schema.key_index)})"
 
 
 def order_by(schema: TableSchema, *, descending: bool = False) -> str:
@@ -132,7 +132,7 @@ def select_chunk_values(
 
 def select_multiset_digest(schema: TableSchema, flavor: Flavor, columns: Sequence[Column]) -> str:
     """Select row count, XOR and sum of the digests of all rows; the table needs no key."""
-    return f"SELECT {multiset_digest(columns, flavor)} FROM {quote_table(schema.name)}"
+    return f"SELECT {multiset_digest(columns, flavor)} FROM {quote_table(schema.on_server)}"
 
 
 def select_row_digests(
@@ -147,8 +147,10 @@ def select_row_digests(
     cells = digest_select(columns, flavor)
     where = f" WHERE {cells[0]} LIKE '{prefix}%'" if prefix else ""
     if len(cells) > 1:
-        return f"SELECT {','.join(cells)}, 1 FROM {quote_table(schema.name)}{where}"
-    return f"SELECT {cells[0]} AS d, COUNT(*) FROM {quote_table(schema.name)}{where} GROUP BY d"
+        return f"SELECT {','.join(cells)}, 1 FROM {quote_table(schema.on_server)}{where}"
+    return (
+        f"SELECT {cells[0]} AS d, COUNT(*) FROM {quote_table(schema.on_server)}{where} GROUP BY d"
+    )
 
 
 def select_boundary(schema: TableSchema, low: Key | None, high: Key | None, rows: int) -> str:
@@ -177,7 +179,7 @@ def select_children(
     """Select *read* from the rows whose *columns*, which an index begins with, are one of *values*."""
     by_value = msgspec.structs.replace(schema, key=tuple(columns))
     return (
-        f"SELECT {','.join(key_select(column) for column in read)} FROM {quote_table(schema.name)} "
+        f"SELECT {','.join(key_select(column) for column in read)} FROM {quote_table(schema.on_server)} "
         f"WHERE {keys_condition(by_value, values)} LIMIT {int(limit)}"
     )
 
@@ -201,8 +203,8 @@ def select_parents_with_children(
     # Bare column names mean the innermost table: p's outside, c's inside.
     rest = f" AND NOT ({keys_condition(child, but)})" if but else ""
     return (
-        f"SELECT {selected} FROM {quote_table(parent.name)} p WHERE {keys_condition(parent, keys)} "
-        f"AND EXISTS (SELECT 1 FROM {quote_table(child.name)} c WHERE {joined}{rest})"
+        f"SELECT {selected} FROM {quote_table(parent.on_server)} p WHERE {keys_condition(parent, keys)} "
+        f"AND EXISTS (SELECT 1 FROM {quote_table(child.on_server)} c WHERE {joined}{rest})"
     )
 
 
@@ -213,7 +215,7 @@ def insert_rows(schema: TableSchema, columns: Sequence[Column], images: Sequence
     *images*: one row each, or several that ``select_chunk_values`` gave as one text.
     """
     names = ",".join(quote_name(column.name) for column in columns)
-    return f"INSERT INTO {quote_table(schema.name)} ({names}) VALUES ({'),('.join(images)})"
+    return f"INSERT INTO {quote_table(schema.on_server)} ({names}) VALUES ({'),('.join(images)})"
 
 
 def overwrite_rows(schema: TableSchema, columns: Sequence[Column], images: Sequence[str]) -> str:
@@ -265,7 +267,7 @@ def update_rows(
 
 def delete_rows(schema: TableSchema, keys: Sequence[Key]) -> str:
     """Delete the rows of *keys*. The form with two table names is the one that takes an index hint."""
-    table = quote_table(schema.name)
+    table = quote_table(schema.on_server)
     return f"DELETE {table} FROM {table_by_key(schema)} WHERE {keys_condition(schema, keys)}"
 
 

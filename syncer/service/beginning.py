@@ -155,7 +155,9 @@ class Beginning:
             self.flowing,
             {
                 side: Layouts(
-                    self._layouts[side], hides_cascades=hides_cascades(self._sessions[side])
+                    self._layouts[side],
+                    hides_cascades=hides_cascades(self._sessions[side]),
+                    names=self._config.names.on(side),
                 )
                 for side in SIDES
             },
@@ -186,7 +188,12 @@ class Beginning:
         Without a definition of that place: by today's, for certain behind the binlog's end read after it. Before the first
         comparison what is in doubt counts as part of it.
         """
-        if known is not None and known.server == self._sessions[side].server_identity():
+        place = self._config.names.on(side).there(name)
+        if (
+            known is not None
+            and known.server == self._sessions[side].server_identity()
+            and (known.schema is None or known.schema.on_server == place)  # else mapped anew
+        ):
             return TableLayout(number, known.schema, certain_from=known.certain_from)
         schema = self._selection.schemas[side].get(name)
         doubt = Reason.DDL if number in self._scope else Reason.BASELINE

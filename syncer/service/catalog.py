@@ -11,6 +11,7 @@ import structlog
 
 from syncer.binlog.layout import TableLayout
 from syncer.core.cascade import Edges, descendants, edges_between
+from syncer.core.naming import AS_THEY_ARE, SideNames
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
@@ -26,17 +27,24 @@ LOOKING = "its definition is being read"
 
 class Layouts:
     """
-    What a tailer knows of tables: how their rows are read, by name. Thread-safe; replaced entry by entry.
+    What a tailer knows of tables: how their rows are read, by their name on its server. Thread-safe; replaced entry by entry.
 
     Attributes:
         edges: the foreign keys between these tables whose effects on children the side does not log.
     """
 
-    def __init__(self, layouts: Mapping[TableName, TableLayout], *, hides_cascades: bool) -> None:
-        """Begin with the tables in scope at the start; *hides_cascades*: see ``relations.py``."""
+    def __init__(
+        self,
+        layouts: Mapping[TableName, TableLayout],
+        *,
+        hides_cascades: bool,
+        names: SideNames = AS_THEY_ARE,
+    ) -> None:
+        """Begin with the tables in scope at the start, by the pair's names; *hides_cascades*: see ``relations.py``."""
         self._lock = threading.Lock()
         self._hides = hides_cascades
-        self._by_name = {(name.database, name.name): one for name, one in layouts.items()}
+        self._names = names
+        self._by_name = {self._place(name): one for name, one in layouts.items()}
         self.edges: Edges = {}
         self._relate()
 
@@ -45,18 +53,27 @@ class Layouts:
         with self._lock:
             return self._by_name.get((database, table))
 
+    def of(self, name: TableName) -> TableLayout | None:
+        """Return the same by the pair's *name*."""
+        return self(*self._place(name))
+
+    def _place(self, name: TableName) -> tuple[str, str]:
+        place = self._names.there(name)
+        return place.database, place.name
+
     def tables(self) -> list[tuple[int, TableName]]:
-        """Every table in scope: (id, name)."""
+        """Every table in scope: (id, name on its server)."""
         with self._lock:
             return [(layout.table_id, TableName(*name)) for name, layout in self._by_name.items()]
 
     def put(self, name: TableName, layout: TableLayout | None) -> None:
-        """Read the rows that come next by *layout*; None takes the table out of scope."""
+        """Read the rows of the pair's table *name* that come next by *layout*; None takes it out of scope."""
+        place = self._place(name)
         with self._lock:
             if layout is None:
-                self._by_name.pop((name.database, name.name), None)
+                self._by_name.pop(place, None)
             else:
-                self._by_name[name.database, name.name] = layout
+                self._by_name[place] = layout
             self._relate()
 
     def _relate(self) -> None:
@@ -133,7 +150,7 @@ class Catalog:
 
     def in_scope(self, name: TableName) -> bool:
         """Say whether rows of the table are marked."""
-        return any(self.layouts[side](name.database, name.name) for side in SIDES)
+        return any(self.layouts[side].of(name) for side in SIDES)
 
     def suspend(self, name: TableName) -> None:
         """Let the table wait until its definition has been looked at; ``news`` is left to the caller."""

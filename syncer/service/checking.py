@@ -57,7 +57,7 @@ def _missing(config: Config, selection: Selection) -> list[Finding]:
             side=side,
             code="table_missing",
             subject=str(name),
-            message=f"the table {name} exists on side {side.other} only"
+            message=f"the table {name} exists on side {side.other} only{_called(config, name, side)}"
             + ("" if name in explicit else " and waits until it is on both"),
             fix="create it here, or leave it out with --ignore-tables",
         )
@@ -65,6 +65,16 @@ def _missing(config: Config, selection: Selection) -> list[Finding]:
         for side in SIDES
         if name not in selection.schemas[side]
     ]
+
+
+def absent(config: Config, name: TableName, side: Side) -> str:
+    """Say that a table does not exist on *side*, and what it would be called there."""
+    return f"it does not exist on side {side}{_called(config, name, side)}"
+
+
+def _called(config: Config, name: TableName, side: Side) -> str:
+    place = config.names.on(side).there(name)
+    return "" if place == name else f" (its name there would be {place})"
 
 
 def refuse_errors(
@@ -112,6 +122,9 @@ def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
         for one in found
         if one.level is Level.ERROR
     ]
+    owner = config.names.on(Side.B).taken_by(name)
+    if owner is not None:
+        words.append(f"it and {owner} would both be {b.on_server} on side b: map one elsewhere")
     if not words:
         try:
             pair_table(config, 0, a, b, mixed=False)

@@ -33,7 +33,7 @@ from syncer.mysql.flavor import Flavor
 from syncer.mysql.introspect import load_schemas
 from syncer.mysql.reader import binlog_end
 from syncer.service.catalog import Catalog
-from syncer.service.checking import problems
+from syncer.service.checking import absent, problems
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.scope import note_keys, other_key, release_by_policy
 from syncer.service.tables import pair_table
@@ -160,8 +160,15 @@ class Keeper:
             for side in SIDES:
                 session = stack.enter_context(self._open(side))
                 session.execute(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_S}")
-                schemas[side] = load_schemas(session, names, asked_key=self._config.key_for)
-                hidden |= {n for n in names if n not in schemas[side] and _is_there(session, n)}
+                there = self._config.names.on(side)
+                schemas[side] = load_schemas(
+                    session, names, asked_key=self._config.key_for, names=there
+                )
+                hidden |= {
+                    n
+                    for n in names
+                    if n not in schemas[side] and _is_there(session, there.there(n))
+                }
                 flavors.add(session.flavor)
                 ends[side] = binlog_end(session)
         return Look(schemas, len(flavors) > 1, ends, hidden)
@@ -192,7 +199,7 @@ class Keeper:
             return
         if a is None or b is None:
             side = Side.A if a is None else Side.B
-            settle(partial(self._part, name, f"it does not exist on side {side}"))
+            settle(partial(self._part, name, absent(self._config, name, side)))
             return
         words = problems(self._config, a, b)
         if words:
@@ -205,7 +212,7 @@ class Keeper:
             entering[name] = table
 
     def _is_read_by(self, side: Side, table: PairedTable) -> bool:
-        layout = self._catalog.layouts[side](table.name.database, table.name.name)
+        layout = self._catalog.layouts[side].of(table.name)
         if layout is None or layout.schema is None:
             return False
         return layout.schema.same_shape(table.schema(side))
@@ -258,7 +265,7 @@ class Keeper:
             self._log.warning("table.key_changed", table=str(table.name))
             self._ledger.restart_table(table.table_id, Reason.DDL, stale)
         for side in SIDES:
-            layout = self._catalog.layouts[side](table.name.database, table.name.name)
+            layout = self._catalog.layouts[side].of(table.name)
             if layout is not None and layout.certain_from is not None:
                 certain = msgspec.structs.replace(layout, certain_from=None)
                 self._catalog.read_by(side, table.name, certain)

@@ -71,14 +71,15 @@ class SchemaWatch:
         # A server may store names in small letters whatever the statement says.
         lower = TableName(name.database.lower(), name.name.lower())
         for spelt in {name, lower}:
-            if self._config.selects(spelt):
-                self._take(side, spelt)
+            ours = self._config.names.on(side).here(spelt)
+            if ours is not None and self._config.selects(ours):
+                self._take(side, ours)
 
     def _take(self, side: Side, name: TableName) -> None:
         catalog = self._catalog
         catalog.suspend(name)
         try:
-            layout = catalog.layouts[side](name.database, name.name)
+            layout = catalog.layouts[side].of(name)
             if layout is not None:
                 self._log.info("table.schema_changed", side=str(side), table=str(name))
                 asked = self._ask(side, name, layout.table_id)
@@ -99,8 +100,9 @@ class SchemaWatch:
 
     def _ask(self, side: Side, name: TableName, table_id: int) -> TableLayout:
         with Session.open(self._config.endpoint(side), side, purpose="schema") as session:
-            schema = load_schemas(session, [name], asked_key=self._config.key_for).get(name)
-            return TableLayout(table_id, schema, certain_from=binlog_end(session))
+            names = self._config.names.on(side)
+            found = load_schemas(session, [name], asked_key=self._config.key_for, names=names)
+            return TableLayout(table_id, found.get(name), certain_from=binlog_end(session))
 
 
 def build_tailer(

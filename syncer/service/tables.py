@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from syncer.config import Config
+from syncer.core.naming import clashes
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import SIDES, Side
@@ -40,23 +41,36 @@ def select(config: Config, sessions: Mapping[Side, Session]) -> Selection:
 
     Raises ConfigError where a table named without a glob exists on neither side, or nothing is selected.
     """
-    listed = {side: set(list_tables(sessions[side])) for side in SIDES}
+    spelt = config.names
+    listed = {side: set(list_tables(sessions[side], spelt.on(side))) for side in SIDES}
     everywhere = listed[Side.A] | listed[Side.B]
     for name in config.explicit_tables():
         if name not in everywhere:
             raise ConfigError(
                 f"unknown table {name}: it exists on neither side; check the name and the grants"
+                + (" (a table that is mapped goes by its name on side a)" if spelt.entries else "")
+            )
+    for name in spelt.b.tables:
+        if name not in everywhere:
+            raise ConfigError(
+                f"map: {spelt.entries[str(name)]}: neither table exists; check the names and the grants"
             )
     names = tuple(sorted(name for name in everywhere if config.selects(name)))
     if not names:
         raise ConfigError(
             "no table is selected: none that exists matches; check --tables, --databases and the grants"
         )
+    for name, owner in clashes(spelt.b, (n for n in names if n in listed[Side.A])).items():
+        raise ConfigError(
+            f"map: {name} and {owner} would both be {spelt.b.there(name)} on side b: map one elsewhere, or leave "
+            f"{name} out with --ignore-tables"
+        )
     schemas = {
         side: load_schemas(
             sessions[side],
             [name for name in names if name in listed[side]],
             asked_key=config.key_for,
+            names=spelt.on(side),
         )
         for side in SIDES
     }

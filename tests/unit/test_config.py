@@ -147,7 +147,33 @@ def test_what_the_urls_name_is_selected():
     assert load({**both, "sync": {"tables": ("orders",)}}).sync.tables == ("shop.orders",)
     dsn = {"a": {"url": "h=db1,u=u,D=shop,t=orders"}, "b": {"url": "h=db2,u=u"}}
     assert load(dsn).sync.tables == ("shop.orders",)
-    assert "same name on both sides" in refusal({**both, "b": {"url": "mysql://u@db2/store"}})
+    apart = {**both, "b": {"url": "mysql://u@db2/store"}}
+    assert refusal(apart).endswith("if they belong together, say so with --map shop=store")
+    mapped = load({**apart, "sync": {"map": ("shop=store",)}})
+    assert mapped.sync.databases == ("shop",)
+    alone = {**URLS, "b": {"url": "mysql://u@db2/store"}, "sync": {"map": ("shop=store",)}}
+    assert load(alone).sync.databases == ("shop",)
+
+
+def test_tables_that_dsns_name_belong_together_where_the_map_says_so():
+    sides = {"a": {"url": "h=db1,u=u,D=shop,t=orders"}, "b": {"url": "h=db2,u=u,D=store,t=sold"}}
+    assert "--map shop=store" in refusal(sides)
+    one = {**sides, "sync": {"map": ("shop.orders=store.sold",)}}
+    assert load(one).sync.tables == ("shop.orders",)
+    assert "--map shop.orders=store.sold" in refusal({**sides, "sync": {"map": ("shop=store",)}})
+
+
+def test_a_map_is_checked_when_it_is_loaded():
+    def mapped(*entries):
+        return {**URLS, "sync": {"tables": ("shop.*",), "map": entries}}
+
+    assert load(mapped("shop=store")).names.b.there(ORDERS) == TableName("store", "orders")
+    assert load(SHOP).names.b.there(ORDERS) == ORDERS
+    assert "shop and crm are both mapped to x" in refusal(mapped("shop=x", "crm=x"))
+    assert "mysql is a system database" in refusal(mapped("shop=mysql"))
+    assert "syncer is a system database" in refusal(mapped("shop.t=syncer.marker"))
+    environ = {"SYNCER_SYNC_MAP": "shop=store, crm.a=crm.b"}
+    assert load(environ=environ).names.b.there(TableName("crm", "a")) == TableName("crm", "b")
 
 
 def test_explicit_tables_are_those_without_glob_characters_once_each():

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from syncer.core.schema import TableName
@@ -109,3 +113,30 @@ def test_images_are_split_by_bytes_and_none_is_lost():
     assert [image for batch in found for image in batch] == images
     assert found == [["x" * 10, "ä" * 10], ["y" * 100], ["z"]]
     assert list(statements.split_by_bytes([], 40)) == []
+
+
+def test_a_mapped_table_is_spoken_of_by_its_name_on_its_server():
+    there = msgspec.structs.replace(ONE, stored_as=TableName("sto`re", "x"))
+    row = ["1,'a'"]
+    found = [
+        statements.table_by_key(there),
+        statements.select_chunk_digest(there, Flavor.MYSQL, V, None, None),
+        statements.select_multiset_digest(there, Flavor.MYSQL, V),
+        statements.select_children(there, ["id"], [(1,)], V, 5),
+        statements.select_parents_with_children(there, [(1,)], there, [("id", "id")], [(2,)]),
+        statements.insert_rows(there, V, row),
+        statements.overwrite_rows(there, V, row),
+        *statements.update_rows(there, V, row, [(1,)]),
+        statements.delete_rows(there, [(1,)]),
+    ]
+    for text_ in found:
+        assert "`sto``re`.`x`" in text_
+        assert "`d``b`" not in text_
+
+
+def test_no_statement_is_made_with_the_pair_s_name():
+    folder = Path(statements.__file__).parents[1]
+    texts = {path.name: path.read_text() for path in folder.rglob("*.py")}
+    assert [
+        name for name, one in texts.items() if re.search(r"quote_table\(\w+\.name\)", one)
+    ] == []
