@@ -2,7 +2,7 @@
 One batch, one transaction at the target: marker, guard, write, read back, commit (INV-9, INV-10, INV-15).
 
 The order of the writes within the transaction is a *plan*. Foreign keys and secondary unique keys can ask for opposite
-orders, so there are three; the caller tries the next one where the server refuses.
+orders, so there are several; the caller tries the next one where the server refuses.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 import msgspec
 
 from syncer.core.key import Key
+from syncer.core.links import emptied
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable, write_order
 from syncer.errors import EpochLost, GuardFailed, ReconcileError, StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
+from syncer.mysql.detours import detachable, displaceable
 from syncer.mysql.documents import read_digest
 from syncer.mysql.reader import ChunkValues, read_values
 
@@ -37,6 +39,8 @@ class Plan(enum.Enum):
     """Lets children move away before their parent goes."""
     DISPLACE = "displace"
     """Takes rows out and puts them back: unique values can swap places. Only where a unique key refused the others."""
+    LINKS_APART = "links_apart"
+    """Writes rows that refer to each other first without that, then with it. Only where a foreign key refused the others."""
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
@@ -331,6 +335,9 @@ def _target_keys(writes: Iterable[Write], ops: Container[Op]) -> list[Key]:
 
 def _write(session: Session, writes: Sequence[Write], plan: Plan, dependents: Dependents) -> None:
     grouped = _by_table(enumerate(writes))
+    if plan is Plan.LINKS_APART:
+        _write_apart(session, grouped, dependents)
+        return
     displaced: set[int] = set()
     if plan is Plan.DISPLACE:
         displaced = {table.table_id for table, _ in grouped if displaceable(session, table)}
@@ -342,33 +349,45 @@ def _write(session: Session, writes: Sequence[Write], plan: Plan, dependents: De
         moved = table.table_id in displaced
         updates = [w for w in items if w.op is Op.UPDATE and not moved]
         inserts = [w for w in items if w.op is Op.INSERT or (w.op is Op.UPDATE and moved)]
-        if updates:
-            _update(session, table, updates)
-        if inserts:
-            _insert(session, table, inserts)
+        _update(session, table, updates)
+        _insert(session, table, inserts)
     if plan is Plan.DELETES_LAST:
         _delete(session, grouped, dependents)
 
 
-def displaceable(session: Session, table: PairedTable) -> bool:
+def _write_apart(session: Session, grouped: Grouped, dependents: Dependents) -> None:
     """
-    Say whether rows of *table* may be taken out and put back within one transaction.
+    Write rows that refer to each other, those references last.
 
-    Not where a column would come back with its default, a trigger would fire for nothing, or another table refers to
-    columns that the row may come back with other values in: nobody would check those references.
+    All is within the batch's transaction and under its guard: an absent row is still written by a plain INSERT (INV-9), and
+    what is read back before the commit has its references (INV-15).
     """
-    schema = table.schema(session.side)
-    written = {name.lower() for name in table.written}
-    whole = all(c.generated or c.name.lower() in written for c in schema.columns)
-    if not schema.unique or schema.triggers or not whole:
-        return False
-    keys = ", ".join("%s" for _ in schema.key)
-    referenced = session.query(
-        "SELECT COUNT(*) FROM information_schema.key_column_usage WHERE referenced_table_schema = %s"
-        f" AND referenced_table_name = %s AND referenced_column_name NOT IN ({keys})",
-        (schema.on_server.database, schema.on_server.name, *schema.key),
-    )
-    return not int(referenced[0][0])
+    apart = detachable(session, [table for table, _ in grouped])
+    for table, numbered in grouped:
+        gone = _target_keys((write for _, write in numbered), {Op.DELETE})
+        if gone and table.table_id in apart:
+            schema = table.schema(session.side)
+            session.execute(statements.empty_columns(schema, apart[table.table_id], gone))
+    for table, numbered in grouped:
+        columns = apart.get(table.table_id, ())
+        names = [column.name for column in table.writable(session.side)]
+        items = [write for _, write in numbered]
+        inserts = [w for w in items if w.op is Op.INSERT]
+        if not columns:
+            _update(session, table, [w for w in items if w.op is Op.UPDATE])
+        _insert(session, table, [_without(w, names, columns) for w in inserts])
+    for table, numbered in grouped:
+        if table.table_id in apart:
+            items = [write for _, write in numbered if write.op is not Op.DELETE]
+            there = [msgspec.structs.replace(w, target_key=w.target_key or w.key) for w in items]
+            _update(session, table, there)
+    _delete(session, grouped, dependents)
+
+
+def _without(write: Write, names: Sequence[str], columns: Sequence[str]) -> Write:
+    if not columns or write.image is None:
+        return write
+    return msgspec.structs.replace(write, image=emptied(write.image, names, columns))
 
 
 def _take_out(session: Session, grouped: Grouped, displaced: set[int]) -> None:
@@ -417,6 +436,8 @@ def _update(session: Session, table: PairedTable, writes: Sequence[Write]) -> No
     pairs = [
         (w.image, w.target_key) for w in writes if w.image is not None and w.target_key is not None
     ]
+    if not pairs:
+        return
     columns = table.writable(session.side)
     if not schema.unique and not schema.triggers and all(w.key == w.target_key for w in writes):
         for batch in statements.split_by_bytes([image for image, _ in pairs], STATEMENT_BYTES):

@@ -23,6 +23,7 @@ from syncer.mysql.ranges import key_condition, keys_condition, range_condition
 
 __all__ = [
     "delete_rows",
+    "empty_columns",
     "insert_rows",
     "key_condition",
     "keys_condition",
@@ -269,6 +270,12 @@ def delete_rows(schema: TableSchema, keys: Sequence[Key]) -> str:
     """Delete the rows of *keys*. The form with two table names is the one that takes an index hint."""
     table = quote_table(schema.on_server)
     return f"DELETE {table} FROM {table_by_key(schema)} WHERE {keys_condition(schema, keys)}"
+
+
+def empty_columns(schema: TableSchema, columns: Sequence[str], keys: Sequence[Key]) -> str:
+    """Set *columns* of the rows of *keys* to NULL."""
+    assigned = ",".join(f"{quote_name(column)}=NULL" for column in columns)
+    return f"UPDATE {table_by_key(schema)} SET {assigned} WHERE {keys_condition(schema, keys)}"
 
 
 def split_by_bytes(images: Sequence[str], limit: int) -> Iterator[list[str]]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from syncer.clock import Ages, Clock
 from syncer.core.decision import ConflictKind
+from syncer.core.links import circular
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
@@ -35,13 +36,14 @@ from syncer.mysql.applier import (
     apply_ranges,
 )
 from syncer.mysql.reader import ChunkValues
-from syncer.service.planning import PERSON, Planned, operation
+from syncer.service.planning import PERSON, Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker
 
 MISSES_BEFORE_LEAVING_OUT = 3
-BACK_OFF_S = 0.1
-BACK_OFF_MOST_S = 10.0
+BACK_OFF_S = 0.125
+BACK_OFF_MOST_S = 16.0
+"""Powers of two, so that every back-off is exactly a part of the longer ones (``due_again``)."""
 LOOK_UP_AFTER_STOP_S = 5.0
 LOOK_UP_MOST_S = 2.0
 WAIT_FOR_CHILDREN = 16
@@ -57,6 +59,8 @@ _KINDS = {
 }
 
 
+_LINKS = frozenset({ConflictKind.FK_PARENT_MISSING, ConflictKind.FK_CHILD_EXISTS})
+
 _NOT_ABOUT_ROWS = frozenset(
     {
         *(1044, 1045, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159),  # the account
@@ -65,6 +69,17 @@ _NOT_ABOUT_ROWS = frozenset(
     }
 )
 """Refusals that say nothing of the rows: no row is held for them, everything waits."""
+
+
+def due_again(now: float, tries: int) -> float:
+    """
+    Say when a row that was refused is tried again.
+
+    At the next whole multiple of a back-off that doubles with every try: rows that are refused one shortly after the other
+    are due together before long, and rows that can only be written together meet in one batch.
+    """
+    step = min(BACK_OFF_MOST_S, 2 * BACK_OFF_S * 2.0 ** min(tries, 30))
+    return (now // step + 1) * step
 
 
 class Deliverer(Protocol):
@@ -153,19 +168,21 @@ class Delivery:
             EpochLost: another syncer has the pair.
         """
         refused: StatementRefused | None = None
-        clashed = False
+        met: set[ConflictKind] = set()
         for number, attempt in enumerate(Plan):
-            if attempt is Plan.DISPLACE and not clashed:
-                break
+            if not self._is_worth(attempt, met, planned):
+                continue
             current = batch if number == 0 else self._again(planned, batch)
             try:
                 self._attempt(planned, current, attempt)
             except StatementRefused as error:
                 self._ledger.drop(current.batch_id)
-                refused = error
-                clashed = clashed or _KINDS.get(error.errno) is ConflictKind.UNIQUE_VIOLATION
-                if _KINDS.get(error.errno) is None:
+                kind = _KINDS.get(error.errno)
+                if refused is None or attempt is not Plan.LINKS_APART:
+                    refused = error  # what the row meets as it is, not without its references
+                if kind is None:
                     break
+                met.add(kind)
                 continue
             return
         if refused is None:
@@ -173,9 +190,20 @@ class Delivery:
         if len(planned) == 1:
             self._cannot_write(planned[0], refused)
             return
-        middle = len(planned) // 2
-        for half in (planned[:middle], planned[middle:]):
+        for half in halves(planned):
             self.deliver(half, self._again(half, batch))
+
+    def _is_worth(
+        self, plan: Plan, met: Collection[ConflictKind], planned: Sequence[Planned]
+    ) -> bool:
+        """Say whether *plan* can help where the plans before it were refused for *met*."""
+        if plan is Plan.DISPLACE:
+            return ConflictKind.UNIQUE_VIOLATION in met
+        if plan is Plan.LINKS_APART:
+            return bool(_LINKS.intersection(met)) and bool(
+                circular(p.table.schema(self.target) for p in planned)
+            )
+        return True
 
     def deliver_ranges(
         self, table: PairedTable, found: Sequence[ChunkValues], batch: Batch
@@ -353,9 +381,7 @@ class Delivery:
         table_id = planned.table.table_id
         if kind is not ConflictKind.APPLY_ERROR and planned.tries < self._retry_limit:
             # A parent, or the row that holds the unique value, may be on its way.
-            not_before = self._clock.monotonic() + min(
-                BACK_OFF_MOST_S, BACK_OFF_S * 2**planned.tries
-            )
+            not_before = due_again(self._clock.monotonic(), planned.tries)
             self._ledger.defer(table_id, planned.stored, not_before)
             return
         self._hold(planned, kind, str(error))

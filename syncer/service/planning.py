@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from syncer.core.decision import ConflictKind, Decision, RowFact, Verdict, decide
 from syncer.core.key import Key, StoredKey
+from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
 from syncer.core.pairing import PairedTable
@@ -214,6 +216,33 @@ def _fact(row: RowRead | None) -> RowFact:
 
 def _image(row: RowRead | None) -> tuple[str | None, ...] | None:
     return None if row is None else tuple(split_image(row.image))
+
+
+def halves(planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
+    """
+    Divide what a target has refused in two; at least two rows.
+
+    New or deleted rows of tables that refer to each other stay together, since they can only be written together.
+    """
+    together = circular({p.table.name: p.table.schema(p.target) for p in planned}.values())
+    groups = [[p] for p in planned]
+    if together:
+        rows = [(p.table.schema(p.target), _literals(p)) for p in planned]
+        groups = [[planned[at] for at in places] for places in families(rows)]
+    if len(groups) == 1:
+        groups = [[p] for p in planned]
+    middle = len(groups) // 2
+    return list(chain(*groups[:middle])), list(chain(*groups[middle:]))
+
+
+def _literals(planned: Planned) -> dict[str, str] | None:
+    """The row that is to be there, or that is to go, as text by column."""
+    rows = planned.group.rows
+    row = rows[planned.target.other] or rows[planned.target]
+    if row is None:
+        return None
+    names = (name.lower() for name in planned.table.written)
+    return dict(zip(names, split_image(row.image), strict=True))
 
 
 def operation(write: Write) -> str:
