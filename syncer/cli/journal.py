@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncer.ledger import ConflictRecord, Ledger
+    from syncer.ledger.records import Restoration, RestorationRecord
     from syncer.ledger.selector import Match
 
 PAGE = 1000
 """Entries read at once: a journal of millions is never in memory whole."""
 
-STATUS_STYLES = {"held": "bold yellow", "pending": "cyan", "applied": "green", "superseded": "dim"}
+STATUS_STYLES = {
+    "held": "bold yellow",
+    "pending": "cyan",
+    "applied": "green",
+    "superseded": "dim",
+    "reverted": "magenta",
+}
 
 
 def select(
@@ -113,8 +120,8 @@ def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
         console.print(Text(f"{text.plural(open_, 'conflict')} open", "yellow"))
 
 
-def print_record(record: ConflictRecord) -> None:
-    """Print one conflict: what happened, then both rows with the differing columns marked."""
+def print_record(record: ConflictRecord, asked: RestorationRecord | None = None) -> None:
+    """Print one conflict: what happened, then both rows with the differing columns marked; *asked*: its revert, if any."""
     console = output.out()
     entry = record.entry
     console.print(
@@ -143,10 +150,18 @@ def print_record(record: ConflictRecord) -> None:
         facts.add_row("batch", str(record.batch_id))
     if entry.possible:
         facts.add_row("possible", "one side's history is not known exactly: it may be no conflict")
+    if entry.policy_version:
+        facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
     if entry.note:
         facts.add_row("note", entry.note)
+    if asked is not None:
+        words = " ".join(filter(None, (asked.status.value, asked.note and f"({asked.note})")))
+        facts.add_row("revert", words)
     console.print(facts)
     console.print()
+    if record.pruned:
+        console.print(Text("the rows were kept for as long as they are to be, and are gone", "dim"))
+        return
     console.print(_images(record))
     console.print(Text("values are SQL literals; ≠ marks what differs", "dim"))
 
@@ -174,7 +189,12 @@ def _images(record: ConflictRecord) -> Table:
         table.add_row(
             Text("≠" if differs else "", "bold yellow"),
             Text(column, "bold" if differs else ""),
-            *(_cell(cells[w], absent[w], differs=differs and _moved(cells, w)) for w in order),
+            *(
+                Text("(redacted)", "dim")
+                if column in entry.redacted and not absent[w]
+                else _cell(cells[w], absent[w], differs=differs and _moved(cells, w))
+                for w in order
+            ),
         )
     return table
 
@@ -228,3 +248,24 @@ def print_left(left: Mapping[int, str], held: int) -> None:
         console.print(Text(f"{number}: left: {why}", "yellow"))
     if held:
         console.print(Text(f"{text.plural(held, 'conflict')} on hold", "dim"))
+
+
+def print_restorations(asked: Sequence[Restoration], *, dry_run: bool) -> None:
+    """Print one line per row that is to be what it was."""
+    console = output.out()
+    for one in asked:
+        key = text.printable(", ".join(one.key))
+        what = "the row" if one.image is not None else "the absence"
+        verb = "would be" if dry_run else "is to be"
+        number = f"{one.conflict_id}: " if one.conflict_id is not None else ""
+        console.print(
+            f"{number}{one.table} {key}: {what} of side {one.side} {verb} restored",
+            markup=False,
+            highlight=False,
+        )
+    if not asked:
+        console.print("nothing to restore")
+    elif not dry_run:
+        console.print(
+            "a running syncer does it within a second, else the next `syncer run`", style="dim"
+        )

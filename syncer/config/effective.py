@@ -179,6 +179,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             forbid_b=chosen["forbid_b"],
         )
 
+    def redacts(self, table: TableName, column: str) -> bool:
+        """Whether values of the column are never kept in the journal. Letter case of the column does not count."""
+        full = f"{table}.{column.lower()}"
+        patterns = (pattern.rpartition(".") for pattern in self.file.journal.redact)
+        return _any((f"{names}{dot}{last.lower()}" for names, dot, last in patterns), full)
+
     def ignore_columns_for(self, table: TableName) -> tuple[str, ...]:
         """Return the columns that the last matching ``[[table]]`` with ``ignore_columns`` names."""
         full = str(table)

@@ -199,6 +199,31 @@ class GuardSection(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class JournalSection(Section, frozen=True, kw_only=True):
+    """What the journal keeps of rows, and for how long."""
+
+    image_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=36_500,
+            description="days for which the rows of a decided conflict are kept; what was decided, and why, stays",
+        ),
+    ] = 30
+    redact: Annotated[
+        tuple[str, ...],
+        _text(
+            "columns whose values are never kept (globs on database.table.column); none of a key",
+            '["crm.people.tax_id", "*.*.password"]',
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        for pattern in self.redact:
+            if pattern.count(".") != 2:
+                raise ValueError(f"redact: {pattern!r} is not database.table.column")
+
+
 class EngineSection(Section, frozen=True, kw_only=True):
     """How hard the servers are worked. The defaults suit most pairs."""
 
@@ -348,6 +373,7 @@ class FileConfig(Section, frozen=True, kw_only=True):
     policy: PolicySection = PolicySection()
     table: tuple[TableSection, ...] = ()
     guard: GuardSection = GuardSection()
+    journal: JournalSection = JournalSection()
     engine: EngineSection = EngineSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
     throttle: ThrottleSection = ThrottleSection()
@@ -360,6 +386,7 @@ SECTIONS: dict[str, type[Section]] = {
     "sync": SyncSection,
     "policy": PolicySection,
     "guard": GuardSection,
+    "journal": JournalSection,
     "engine": EngineSection,
     "heartbeat": HeartbeatSection,
     "throttle": ThrottleSection,

@@ -23,6 +23,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         written: those of *columns* that may be written (not generated).
         mixed: one side is MySQL, the other MariaDB.
         guard: which writes are withheld, and how many at once.
+        redacted: those of *written* whose values the journal never keeps.
     """
 
     table_id: int
@@ -34,6 +35,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     policy: Policy
     mixed: bool = False
     guard: WriteGuard = WriteGuard()
+    redacted: tuple[str, ...] = ()
 
     def schema(self, side: Side) -> TableSchema:
         """The table as it is on *side*."""

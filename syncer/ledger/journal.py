@@ -46,6 +46,7 @@ class Journal(Store):
     def _add_conflict(
         self, entry: ConflictEntry, status: ConflictStatus, batch_id: int | None, now: float
     ) -> int:
+        entry = msgspec.structs.replace(entry, run=int(self._get_meta("epoch") or 0))
         cursor = self._db.execute(
             q.ADD_CONFLICT,
             (
@@ -104,6 +105,23 @@ class Journal(Store):
             rows = db.execute(q.conflicts(tuple(wanted)), (*wanted.values(), upto, limit))
             return [_record(row) for row in rows]
 
+    def prune_images(self, before: float, limit: int = 500) -> int:
+        """
+        Forget the images of entries that got their status before a time, at most *limit*; return how many.
+
+        What is held or not finished keeps them; what was decided, and by which rule, is kept in any case.
+        """
+        with self._writing() as db:
+            rows = db.execute(q.OLD_ENTRIES, (before, limit)).fetchall()
+            for number, text in rows:
+                entry = msgspec.structs.replace(
+                    _decode(text), a_image=None, b_image=None, base_image=None, columns=()
+                )
+                db.execute(q.PRUNE_ENTRY, (_encode(entry).decode(), number))
+            if rows:
+                db.execute(q.PRUNE_RESTORATIONS, (before,))
+            return len(rows)
+
     def conflict(self, conflict_id: int) -> ConflictRecord | None:
         """Return one journal entry; None where there is none."""
         with self._reading() as db:
@@ -116,11 +134,12 @@ def _key_text(key: tuple[str, ...]) -> str:
 
 
 def _record(row: Sequence[Any]) -> ConflictRecord:
-    number, status, changed_at, batch_id, entry = row
+    number, status, changed_at, batch_id, entry, pruned = row
     return ConflictRecord(
         conflict_id=number,
         status=ConflictStatus(status),
         changed_at=changed_at,
         batch_id=batch_id,
         entry=_decode(entry),
+        pruned=bool(pruned),
     )

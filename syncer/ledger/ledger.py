@@ -3,7 +3,8 @@ The ledger: everything that ``syncer`` remembers between two runs.
 
 Responsibilities by module: ``store`` the file, ``ranges`` points and runs, ``spans`` ranges to compare, ``marks`` what
 tailers write, ``claims`` what the reconciler asks and settles, ``batches`` intents, ``definitions`` paused tables and how
-rows are read, ``journal`` conflicts, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``status`` the rest. What is decided from it must not live here.
+rows are read, ``journal`` conflicts, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``restorations`` rows
+that people want back, ``status`` the rest. What is decided from it must not live here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from syncer.ledger.claims import Claims
 from syncer.ledger.definitions import Definitions
 from syncer.ledger.marks import Marks
 from syncer.ledger.requests import Requests
+from syncer.ledger.restorations import Restorations
 from syncer.ledger.status import Status
 from syncer.ledger.stops import Stops
 
 
-class Ledger(Marks, Claims, Batches, Definitions, Requests, Stops, Status):
+class Ledger(Marks, Claims, Batches, Definitions, Requests, Restorations, Stops, Status):
     """
     The persistent ledger of one pair.
 

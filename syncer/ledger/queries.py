@@ -382,7 +382,7 @@ SUPERSEDE = (
     "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status = 'held'"
 )
 DROP_CONFLICT = "DELETE FROM conflict WHERE id = ?"
-CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry"
+CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry, pruned"
 CONFLICT = f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE id = ?"
 COUNT_CONFLICTS = "SELECT status, count(*) FROM conflict GROUP BY status"
 
@@ -501,3 +501,24 @@ SELECT
      AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
 """
 HAS_TRUNCATED = "SELECT 1 FROM span WHERE table_id = ? AND side = ? AND reason = 'truncate' LIMIT 1"
+
+# --- what is kept for a time, and rows to be restored ----------------------------------------------------------------
+
+OLD_ENTRIES = """
+SELECT id, entry FROM conflict WHERE pruned = 0 AND changed_at < ? AND status NOT IN ('held', 'pending') ORDER BY changed_at LIMIT ?
+"""
+PRUNE_ENTRY = "UPDATE conflict SET pruned = 1, entry = ? WHERE id = ?"
+ADD_RESTORATION = """
+INSERT INTO restoration (status, conflict_id, asked_at, changed_at, body) VALUES ('asked', ?, ?, ?, ?)
+"""
+RESTORATION_COLUMNS = "id, status, asked_at, changed_at, note, body"
+ASKED_RESTORATIONS = f"SELECT {RESTORATION_COLUMNS} FROM restoration WHERE status = 'asked' AND id > ? ORDER BY id LIMIT ?"
+LAST_RESTORATIONS = f"SELECT {RESTORATION_COLUMNS} FROM restoration ORDER BY id DESC LIMIT ?"
+RESTORATION_OF = (
+    f"SELECT {RESTORATION_COLUMNS} FROM restoration WHERE conflict_id = ? ORDER BY id DESC LIMIT 1"
+)
+END_RESTORATION = "UPDATE restoration SET status = ?, note = ?, changed_at = ? WHERE id = ?"
+PRUNE_RESTORATIONS = "DELETE FROM restoration WHERE status <> 'asked' AND changed_at < ?"
+REVERT_CONFLICT = (
+    "UPDATE conflict SET status = 'reverted', changed_at = ? WHERE id = ? AND status = 'applied'"
+)

@@ -114,6 +114,8 @@ class ConflictStatus(enum.StrEnum):
     """Waits for a person."""
     SUPERSEDED = "superseded"
     """Was held; since then decided otherwise, or the rows became equal."""
+    REVERTED = "reverted"
+    """Was applied; a person took it back, which is a decision of its own."""
 
 
 class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,14 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         columns: the names of the columns of both images.
         a_image, b_image: the rows as SQL literal text per column (None for a column without one); None for absent.
         base_image: the row that both sides last agreed on; None where it was absent or is not known.
+        redacted: columns whose values are never kept; they are None in every image.
+        a_digest, b_digest: of the whole rows; None where a column is redacted, or the row is absent.
+        a_seq, b_seq: number of the side's last transaction that changed the row; None where none is known exactly.
+        key_stored: every spelling of the key as the ledger stores it.
+        policy_version: short hash of the policy that decided.
+        run: the epoch of the run that wrote the entry; 0 where it is not known.
+        actor: the person who decided; "" for a rule.
+        reverts: the entry that this one takes back; None for any other.
         a_op, b_op: the last operation known on that side; None where none is.
         a_commit_us, b_commit_us: its commit time, microseconds since the epoch; 0 where it is unknown.
         possible: it may be no conflict: one side's history is known inexactly.
@@ -151,6 +161,16 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     possible: bool = False
     note: str = ""
     base_image: tuple[str | None, ...] | None = None
+    redacted: tuple[str, ...] = ()
+    a_digest: str | None = None
+    b_digest: str | None = None
+    a_seq: int | None = None
+    b_seq: int | None = None
+    key_stored: tuple[StoredKey, ...] = ()
+    policy_version: str = ""
+    run: int = 0
+    actor: str = ""
+    reverts: int | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +180,7 @@ class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         changed_at: when it got its status, seconds since the epoch.
         batch_id: the batch that wrote the decision; None for a held entry.
+        pruned: its images were kept for as long as they are to be, and are gone.
     """
 
     conflict_id: int
@@ -167,6 +188,55 @@ class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: float
     batch_id: int | None
     entry: ConflictEntry
+    pruned: bool = False
+
+
+class RestorationStatus(enum.StrEnum):
+    """What has become of a row that a person wants back."""
+
+    ASKED = "asked"
+    DONE = "done"
+    LEFT = "left"
+    """The row changed since, or cannot be written: nothing was done."""
+
+
+class Restoration(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A row that is to be again what it was, where it still is what we made of it.
+
+    Attributes:
+        table: ``database.name``.
+        key: in printable form.
+        side: where we overwrote or deleted it.
+        columns: the names of the columns of *image*.
+        expected: digest of the row as we left it; None: absent.
+        meant: digest of *image*; None: absent.
+        image: the row to write, as SQL literals; None: it is to be absent.
+        conflict_id: the decision that is taken back; None where there is none.
+        actor: who asked.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    key_stored: tuple[StoredKey, ...]
+    side: Side
+    columns: tuple[str, ...]
+    expected: str | None
+    meant: str | None
+    image: tuple[str, ...] | None
+    actor: str
+    conflict_id: int | None = None
+
+
+class RestorationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A restoration as stored; *note* says why it was left."""
+
+    restoration_id: int
+    status: RestorationStatus
+    asked_at: float
+    changed_at: float
+    note: str
+    restoration: Restoration
 
 
 class HeldKey(msgspec.Struct, frozen=True):

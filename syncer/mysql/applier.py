@@ -167,6 +167,38 @@ def apply_batch(
     return Applied(frozenset(chosen), blocked)
 
 
+def apply_change(
+    session: Session, *, pair_id: str, epoch: int, write: Write, dependents: Dependents
+) -> bool:
+    """
+    Write one row as a change of this side: the stream takes it for one of anybody else's, and it travels (INV-16).
+
+    Guarded as a batch is (INV-9), read back (INV-15), and without a batch id: so it is no own write (INV-12). Returns False
+    where the row is already what was meant, as after an unknown outcome; raises as ``apply_batch``.
+    """
+    session.begin()
+    try:
+        _lock_marker(session, pair_id, epoch)
+        if _guard(session, [write]):
+            found = _digests(session, write.table, [write.key]).get(write.key)
+            session.rollback()
+            if found == write.meant:
+                return False
+            raise GuardMissed(frozenset((0,)))
+        if _blocked(session, {0: write}, dependents):
+            raise StatementRefused(
+                f"{session.where}: the row of {write.table.name} still has children",
+                errno=CHILD_EXISTS,
+            )
+        _write(session, [write], Plan.DELETES_FIRST, dependents)
+        _read_back(session, {0: write})
+    except BaseException:
+        session.rollback_quietly()
+        raise
+    session.commit()
+    return True
+
+
 def apply_ranges(
     session: Session,
     *,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -32,7 +33,9 @@ from syncer.mysql.applier import (
     GuardMissed,
     Plan,
     ReadBackFailed,
+    Write,
     apply_batch,
+    apply_change,
     apply_ranges,
 )
 from syncer.mysql.reader import ChunkValues
@@ -242,6 +245,17 @@ class Delivery:
         self._count({"insert": rows})
         self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
         return True
+
+    def restore(self, write: Write) -> bool:
+        """Write one row as a change of this side, on its worker's thread; see ``apply_change``."""
+        work = partial(
+            apply_change,
+            pair_id=self._pair_id,
+            epoch=self._epoch,
+            write=write,
+            dependents=self._dependents(),
+        )
+        return self._worker.submit(lambda: work(self._worker.apply_session())).result()
 
     def _count(self, counts: Mapping[str, int]) -> None:
         self.applied.update(counts)

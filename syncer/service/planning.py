@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
@@ -42,6 +43,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         marked_at: when the key was marked, seconds since the epoch; None where unknown.
         tries: how often it was deferred.
         lower: per side, the last transaction that the rows contain for certain; a key with a mark beyond is not held.
+        actor: the person who decided; "" for a rule.
     """
 
     table: PairedTable
@@ -52,6 +54,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     marked_at: float | None = None
     tries: int = 0
     lower: dict[Side, int] = {}
+    actor: str = ""
 
     @property
     def target(self) -> Side:
@@ -111,8 +114,16 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
             path=self.decision.path,
             winner=winner,
             columns=self.table.written,
-            a_image=_image(rows[Side.A]),
-            b_image=_image(rows[Side.B]),
+            a_image=shown_image(self.table, rows[Side.A]),
+            b_image=shown_image(self.table, rows[Side.B]),
+            redacted=self.table.redacted,
+            a_digest=_kept_digest(self.table, rows[Side.A]),
+            b_digest=_kept_digest(self.table, rows[Side.B]),
+            a_seq=a.last_seq if a else None,
+            b_seq=b.last_seq if b else None,
+            key_stored=self.stored,
+            policy_version=policy_version(self.table),
+            actor=self.actor,
             a_op=a.last_op if a else None,
             b_op=b.last_op if b else None,
             a_commit_us=a.commit_us if a else 0,
@@ -169,7 +180,7 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
         item.decision.verdict not in {Verdict.HOLD, Verdict.COPY}
         or item.group.crowded
         or source not in {None, take}
-        or seen != (_image(rows[Side.A]), _image(rows[Side.B]))
+        or seen != tuple(shown_image(item.table, rows[side]) for side in SIDES)
     ):
         return item
     decision = Decision(
@@ -179,7 +190,7 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
         rule=f"resolved by {asked.resolution.actor}: take {take}",
         path=PERSON,
     )
-    return msgspec.structs.replace(item, decision=decision)
+    return msgspec.structs.replace(item, decision=decision, actor=asked.resolution.actor)
 
 
 def join_marks(found: list[KeyMarks]) -> KeyMarks:
@@ -214,8 +225,27 @@ def _fact(row: RowRead | None) -> RowFact:
     return RowFact(None) if row is None else RowFact(row.digest, row.rule_value)
 
 
-def _image(row: RowRead | None) -> tuple[str | None, ...] | None:
-    return None if row is None else tuple(split_image(row.image))
+def shown_image(table: PairedTable, row: RowRead | None) -> tuple[str | None, ...] | None:
+    """Return a row as the journal keeps it: the literals of the written columns, None for those that are redacted."""
+    if row is None:
+        return None
+    hidden = {name.lower() for name in table.redacted}
+    literals = split_image(row.image)
+    if not hidden:
+        return tuple(literals)
+    named = zip(table.written, literals, strict=True)
+    return tuple(None if name.lower() in hidden else literal for name, literal in named)
+
+
+def _kept_digest(table: PairedTable, row: RowRead | None) -> str | None:
+    """A digest could be searched for the value of a column that is redacted."""
+    return None if row is None or table.redacted else row.digest
+
+
+def policy_version(table: PairedTable) -> str:
+    """Return a short text that is another one where the table's policy or guards are."""
+    text = f"{table.policy} {table.guard}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def halves(planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:

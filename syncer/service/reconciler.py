@@ -35,6 +35,7 @@ from syncer.service.guarding import Guards
 from syncer.service.planning import Planned, plan
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
+from syncer.service.restoring import Restorer
 from syncer.service.sides import results
 from syncer.service.throttle import Throttle
 
@@ -67,6 +68,7 @@ class Reconciler:
         throttle: Throttle,
         probe: Probe = no_probe,
         copier: RangeCopier | None = None,
+        restorer: Restorer | None = None,
     ) -> None:
         """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
         self._ledger = ledger
@@ -86,6 +88,7 @@ class Reconciler:
         )
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
+        self._restorer = restorer
         self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
         self.cycles = 0
 
@@ -99,7 +102,8 @@ class Reconciler:
         """
         self._tables = self._catalog.flowing
         self._listen()
-        moved = self._children.find()
+        moved = self._restorer.work(self._tables) if self._restorer is not None else False
+        moved = self._children.find() or moved
         now = self._clock.monotonic()
         claimed = self._ledger.claim_keys(self._batch_rows, now)
         if claimed:

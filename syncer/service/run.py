@@ -43,6 +43,8 @@ from syncer.service.reconciler import Reconciler
 from syncer.service.rehearsal import Rehearsal
 from syncer.service.reports import Observer, RunReport
 from syncer.service.restart import ledger_is_behind, raise_epochs, settle
+from syncer.service.restoring import Restorer
+from syncer.service.retention import Retention
 from syncer.service.scope import enter_scope
 from syncer.service.sides import Workers
 from syncer.service.snapshot import SnapshotSource
@@ -310,6 +312,7 @@ class Run:
             if writers
             else None
         )
+        restorer = Restorer(ledger, writers, clock, self._log) if writers else None
         reconciler = Reconciler(
             ledger=ledger,
             catalog=catalog,
@@ -322,6 +325,7 @@ class Run:
             batch_rows=engine.batch_rows,
             probe=self._probe,
             copier=copier,
+            restorer=restorer,
             throttle=throttle,
         )
         goal = Goal(
@@ -374,7 +378,8 @@ class Run:
                 heart.start()
             keeper.start()
             loop.start()
-            self._watch(loop, source, keeper, progress, hearts, ending, wake)
+            retention = Retention(ledger, clock, config.file.journal.image_days)
+            self._watch(loop, source, keeper, progress, hearts, retention, ending, wake)
         finally:
             for heart in hearts:
                 heart.stop()
@@ -432,6 +437,7 @@ class Run:
         keeper: Keeper,
         progress: Mapping[Side, StreamProgress],
         hearts: Sequence[Heart],
+        retention: Retention,
         ending: threading.Event,
         wake: threading.Event,
     ) -> None:
@@ -440,6 +446,7 @@ class Run:
         while not loop.ended.wait(pause_s):
             at = self._clock.monotonic()
             self._observer.update(source.snapshot())
+            retention.look()
             pause_s = max(OBSERVE_EVERY_S, LOOK_SHARE * (self._clock.monotonic() - at))
             for stream in progress.values():
                 if stream.state == "failed" and stream.error is not None:

@@ -113,6 +113,12 @@ def pair_table(
         if column.name.lower() in theirs
         and (column.name.lower() not in ignored or column.name.lower() in keys)
     ]
+    redacted = tuple(column.name for column in columns if config.redacts(a.name, column.name))
+    named = [column for column in redacted if column.lower() in keys]
+    if named:
+        raise ConfigError(
+            f"journal.redact: {a.name}.{named[0]} is part of the key: it names rows in the ledger and cannot be left out"
+        )
     return PairedTable(
         table_id=table_id,
         name=a.name,
@@ -125,4 +131,5 @@ def pair_table(
         policy=policy,
         mixed=mixed,
         guard=config.guard_for(a.name),
+        redacted=redacted,
     )

@@ -387,3 +387,12 @@ def test_guards_of_a_table_are_those_of_the_section_and_of_its_entries():
         {**SHOP, "guard": {"forbid_a": ["truncate"]}}
     )
     assert "guard.deletes_percent_max" in refusal({**SHOP, "guard": {"deletes_percent_max": 101}})
+
+
+def test_redacted_columns_are_globs_on_three_names():
+    config = load({**SHOP, "journal": {"redact": ["*.*.password", "shop.orders.Tax*"]}})
+    found = [c for c in ("id", "Password", "tax_id", "total") if config.redacts(ORDERS, c)]
+    assert found == ["Password", "tax_id"]
+    assert not config.redacts(TableName("shop", "items"), "tax_id")
+    assert "is not database.table.column" in refusal({**SHOP, "journal": {"redact": ["password"]}})
+    assert "journal.image_days" in refusal({**SHOP, "journal": {"image_days": 0}})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from syncer.ledger import ConflictRecord, Ledger
 
 GONE = "not held any more"
-STATUSES = ("open", "held", "pending", "applied", "superseded", "all")
+STATUSES = ("open", "held", "pending", "applied", "superseded", "reverted", "all")
 
 
 @click.group(
@@ -36,6 +36,7 @@ syncer conflicts show 42
 syncer conflicts resolve 42 --take a
 syncer conflicts export -o plan.toml
 syncer conflicts apply plan.toml
+syncer conflicts revert 40
 """,
     short_help="Look at the conflicts of the journal, and decide those that are held.",
 )
@@ -164,10 +165,11 @@ def show_command(**given: Any) -> int:
     """Show one conflict with both rows, column by column; the values are SQL literals."""
     with _open(given) as ledger:
         record = _find(ledger, given["conflict_id"])
+        asked = ledger.restoration_of(record.conflict_id)
     if given["as_json"]:
-        output.document("conflicts show", msgspec.structs.asdict(record))
+        output.document("conflicts show", msgspec.structs.asdict(record), revert=asked)
     else:
-        journal.print_record(record)
+        journal.print_record(record, asked)
     return int(ExitCode.OK)
 
 
@@ -408,4 +410,66 @@ def apply_command(**given: Any) -> int:
     else:
         journal.print_asked(takes, (), dry_run=given["dry_run"])
         journal.print_left(left, len(found.held))
+    return int(ExitCode.DIFFERENT if left else ExitCode.OK)
+
+
+@group.command(
+    "revert",
+    cls=Command,
+    examples="""
+syncer conflicts revert 40
+syncer conflicts revert 40 41 --dry-run
+""",
+    exits={
+        0: "asked; a running syncer does it within a second, else the next `syncer run`",
+        1: "some cannot be taken back: each is named with the reason",
+        2: "usage or configuration, or no such conflict",
+        5: "the ledger cannot be written",
+    },
+    short_help="Take decisions back: the losing row wins after all.",
+)
+@click.argument(
+    "numbers",
+    type=click.IntRange(min=1),
+    metavar="ID...",
+    nargs=-1,
+    required=True,
+    help="Numbers from `conflicts list --status applied`.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be asked.")
+@config_option
+@options.ledger_option
+@options.output_options
+def revert_command(**given: Any) -> int:
+    """
+    Take applied decisions back: the row, or the absence, that lost is written where it was lost, and travels from there.
+
+    Only where the row still is what the decision made of it; one that changed since is left, which `conflicts show` tells. It is a
+    decision of its own in the journal; the old one becomes reverted.
+    """
+    from syncer.clock import SystemClock
+    from syncer.ledger.restorations import ask_back, revert
+
+    actor = getpass.getuser()
+    asked, left = [], {}
+    with _open(given) as ledger:
+        path = ledger.path
+        for number in dict.fromkeys(given["numbers"]):
+            record = _find(ledger, number)
+            try:
+                asked.append(revert(record, actor))
+            except ValueError as error:
+                left[number] = str(error)
+    if asked and not given["dry_run"]:
+        ask_back(path, asked, SystemClock().now())
+    if given["as_json"]:
+        document = {
+            "dry_run": given["dry_run"],
+            "conflicts": [one.conflict_id for one in asked],
+            "left": [{"conflict_id": number, "reason": why} for number, why in left.items()],
+        }
+        output.document("conflicts revert", document)
+    else:
+        journal.print_restorations(asked, dry_run=given["dry_run"])
+        journal.print_left(left, 0)
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)

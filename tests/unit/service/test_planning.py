@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from syncer.core.decision import ConflictKind, Decision, Verdict
@@ -9,8 +10,9 @@ from syncer.core.mark import KeyMarks, Op, Reason, SideMarks
 from syncer.core.side import Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey
+from syncer.ledger.requests import AskedConflict, Resolution
 from syncer.mysql.reader import RowRead
-from syncer.service.planning import Planned, join_marks, operation, plan, printable_key
+from syncer.service.planning import Planned, answered, join_marks, operation, plan, printable_key
 from syncer.service.reading import KeyGroup
 from tests.unit.core.facts import both, exact, inexact, policy, touch
 from tests.unit.core.schemas import column, paired, table, text
@@ -251,3 +253,26 @@ def test_a_key_is_printed_part_by_part():
     assert printable_key(WORDS, ("a,b",)) == "a,b"
     entry = planned(None, read((b"\x01",), "x"), keys=[(b"\x01",)], in_table=WORDS)
     assert entry.entry(1.0, winner=None).key == ("0x01",)
+
+
+# redaction
+
+
+def test_redacted_values_are_never_in_an_entry_and_answers_still_count():
+    secret = msgspec.structs.replace(NUMBERS, redacted=("note",))
+    left, right = read((1,), "x", "1,'left'"), read((1,), "y", "1,'right'")
+    item = planned(left, right, in_table=secret)
+    entry = item.entry(1.0, winner=None)
+    assert (entry.a_image, entry.b_image) == (("1", None), ("1", None))
+    assert (entry.a_digest, entry.b_digest, entry.redacted) == (None, None, ("note",))
+    asked = AskedConflict(
+        conflict_id=1,
+        resolution=Resolution(take=B, actor="somebody", asked_at=1.0),
+        table_id=1,
+        keys=(1,),
+        entry=entry,
+    )
+    decided = answered(item, asked)
+    assert (decided.decision.winner, decided.actor) == (B, "somebody")
+    plain = planned(left, right).entry(1.0, winner=None)
+    assert (plain.a_image, plain.a_digest, plain.key_stored) == (("1", "'left'"), "x", (1,))

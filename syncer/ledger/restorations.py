@@ -1,0 +1,128 @@
+"""Rows that a person wants back: asked for beside a running syncer, carried out by it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from syncer.core.side import Side
+from syncer.ledger import queries as q
+from syncer.ledger.journal import Journal
+from syncer.ledger.records import (
+    ConflictEntry,
+    ConflictRecord,
+    ConflictStatus,
+    Restoration,
+    RestorationRecord,
+    RestorationStatus,
+)
+from syncer.ledger.requests import writable
+from syncer.ledger.store import translate
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Restoration).decode
+
+
+class Restorations(Journal):
+    """The part of the ledger that knows which rows are to be what they were."""
+
+    def asked_restorations(self, after: int, limit: int) -> list[RestorationRecord]:
+        """Return those not carried out yet, oldest first, with a number greater than *after*, at most *limit*."""
+        with self._reading() as db:
+            return [_record(row) for row in db.execute(q.ASKED_RESTORATIONS, (after, limit))]
+
+    def last_restorations(self, limit: int) -> list[RestorationRecord]:
+        """Return restorations, newest first, whatever became of them."""
+        with self._reading() as db:
+            return [_record(row) for row in db.execute(q.LAST_RESTORATIONS, (limit,))]
+
+    def restoration_of(self, conflict_id: int) -> RestorationRecord | None:
+        """Return what was asked last about a decision; None where nothing was."""
+        with self._reading() as db:
+            row = db.execute(q.RESTORATION_OF, (conflict_id,)).fetchone()
+            return None if row is None else _record(row)
+
+    def end_restoration(
+        self,
+        record: RestorationRecord,
+        status: RestorationStatus,
+        note: str,
+        entry: ConflictEntry | None = None,
+    ) -> None:
+        """Note what became of it; done, the decision that it takes back is reverted, and *entry* is the new one."""
+        now = self._clock.now()
+        with self._writing(durable=True) as db:
+            db.execute(q.END_RESTORATION, (status.value, note, now, record.restoration_id))
+            if status is RestorationStatus.DONE and record.restoration.conflict_id is not None:
+                db.execute(q.REVERT_CONFLICT, (now, record.restoration.conflict_id))
+                if entry is not None:
+                    self._add_conflict(entry, ConflictStatus.APPLIED, None, now)
+
+
+def _record(row: tuple[Any, ...]) -> RestorationRecord:
+    number, status, asked_at, changed_at, note, body = row
+    return RestorationRecord(
+        restoration_id=number,
+        status=RestorationStatus(status),
+        asked_at=asked_at,
+        changed_at=changed_at,
+        note=note,
+        restoration=_decode(body),
+    )
+
+
+def revert(record: ConflictRecord, actor: str) -> Restoration:
+    """
+    Return what takes an applied decision back: the row, or the absence, that lost. Raises ValueError in one line.
+
+    The row is written where it was lost, as a change of that side, and travels from there (INV-16).
+    """
+    entry = record.entry
+    if record.status is not ConflictStatus.APPLIED or entry.winner is None:
+        raise ValueError(f"it is {record.status.value}: only what was applied can be reverted")
+    if record.pruned:
+        raise ValueError("its images were kept for as long as they are to be, and are gone")
+    if entry.redacted:
+        raise ValueError(f"column {entry.redacted[0]} is redacted: the losing row was never kept")
+    loser = entry.winner.other
+    image = entry.a_image if loser is Side.A else entry.b_image
+    a, b = entry.a_digest, entry.b_digest
+    digests = {Side.A: a, Side.B: b}
+    kept = image is None or None not in image
+    known = (digests[loser] is None) == (image is None)
+    if not entry.key_stored or not kept or not known:
+        raise ValueError("it was journaled without all that is needed")
+    return Restoration(
+        table=entry.table,
+        key=entry.key,
+        key_stored=entry.key_stored,
+        side=loser,
+        columns=entry.columns,
+        expected=digests[entry.winner],
+        meant=digests[loser],
+        image=None if image is None else tuple(cell for cell in image if cell is not None),
+        actor=actor,
+        conflict_id=record.conflict_id,
+    )
+
+
+def ask_back(path: Path, asked: Iterable[Restoration], now: float) -> None:
+    """
+    Ask for rows to be restored, beside a running syncer or without one, in one transaction.
+
+    Raises LedgerIncompatible or LedgerError: the ledger is of another version, or the file fails.
+    """
+    db = writable(path)
+    try:
+        db.execute(q.BEGIN)
+        for one in asked:
+            db.execute(q.ADD_RESTORATION, (one.conflict_id, now, now, _encode(one).decode()))
+        db.execute(q.COMMIT)
+    except sqlite3.Error as error:
+        translate(error, path)
+    finally:
+        db.close()

@@ -1,0 +1,138 @@
+"""
+Rows that a person wants back: written where we took them, as a change of that side, and carried to the other by the ordinary way.
+
+A row is written only where it still is what we made of it (INV-9); one that changed since is left, and the note says so. The write
+bears no batch id, so its stream brings it as anybody's change does (INV-12, INV-16): a crash in between leaves either the old row
+and the request, or the new row, which is found to be there when the request is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from syncer.clock import Clock
+from syncer.core.mark import Op
+from syncer.core.pairing import PairedTable
+from syncer.core.side import Side
+from syncer.errors import GuardFailed, OutcomeUnknown, StatementRefused, TransientDatabaseError
+from syncer.ledger import Ledger
+from syncer.ledger.records import (
+    ConflictEntry,
+    Restoration,
+    RestorationRecord,
+    RestorationStatus,
+)
+from syncer.mysql.applier import ReadBackFailed, Write
+from syncer.service.delivery import Delivery
+from syncer.service.planning import PERSON
+
+AT_ONCE = 100
+LOOK_EVERY_S = 0.5
+
+
+class Restorer:
+    """Carries restorations out. Used by the reconciler's thread alone, between cycles."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        deliveries: Mapping[Side, Delivery],
+        clock: Clock,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """Compose; nothing is looked at yet."""
+        self._ledger = ledger
+        self._deliveries = deliveries
+        self._clock = clock
+        self._log = log
+        self._look_at = 0.0
+
+    def work(self, tables: Mapping[int, PairedTable]) -> bool:
+        """
+        Carry out what was asked for; say whether anything was. What belongs to a table that does not flow waits.
+
+        Raises TransientDatabaseError: the request stays.
+        """
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return False
+        by_name = {str(table.name): table for table in tables.values()}
+        moved = False
+        after = 0
+        while asked := self._ledger.asked_restorations(after, AT_ONCE):
+            after = asked[-1].restoration_id
+            for record in asked:
+                table = by_name.get(record.restoration.table)
+                if table is not None:
+                    self._restore(record, table)
+                    moved = True
+        self._look_at = now + LOOK_EVERY_S
+        return moved
+
+    def _restore(self, record: RestorationRecord, table: PairedTable) -> None:
+        wanted = record.restoration
+        side = table.policy.direction.source or wanted.side
+        write = _write(wanted, table)
+        refusal = _refusal(wanted, table, side, write)
+        if refusal is None:
+            try:
+                self._deliveries[side].restore(write)
+            except GuardFailed:
+                refusal = "the row has changed since"
+            except ReadBackFailed:
+                refusal = "the row became something else when it was written"
+            except StatementRefused as error:
+                refusal = str(error)
+            except OutcomeUnknown as error:
+                # Asked again, the row is found as it was meant, or as it was before.
+                raise TransientDatabaseError(str(error)) from error
+        if refusal is not None:
+            self._ledger.end_restoration(record, RestorationStatus.LEFT, refusal)
+            self._log.warning("restoration.left", table=wanted.table, side=str(side))
+            return
+        self._ledger.end_restoration(record, RestorationStatus.DONE, "", self._entry(wanted, side))
+        self._log.info("restoration.done", table=wanted.table, side=str(side))
+
+    def _entry(self, wanted: Restoration, side: Side) -> ConflictEntry | None:
+        """The new decision that takes an old one back."""
+        if wanted.conflict_id is None:
+            return None
+        old = self._ledger.conflict(wanted.conflict_id)
+        if old is None:
+            return None
+        return msgspec.structs.replace(
+            old.entry,
+            detected_at=self._clock.now(),
+            winner=wanted.side,
+            rule=f"reverted by {wanted.actor}: decision {wanted.conflict_id}",
+            path=PERSON,
+            actor=wanted.actor,
+            reverts=wanted.conflict_id,
+            note=f"written to side {side}, and carried to side {side.other} from there",
+        )
+
+
+def _write(wanted: Restoration, table: PairedTable) -> Write:
+    key = table.load(wanted.key_stored[0])
+    return Write(
+        table=table,
+        key=key,
+        target_key=None if wanted.expected is None else key,
+        expected=wanted.expected,
+        meant=wanted.meant,
+        image=None if wanted.image is None else ",".join(wanted.image),
+    )
+
+
+def _refusal(wanted: Restoration, table: PairedTable, side: Side, write: Write) -> str | None:
+    if wanted.columns != table.written:
+        return "the table has other columns now"
+    if wanted.expected is None and wanted.meant is None:
+        return "there is nothing to restore"
+    if table.guard.forbids(side, write.op):
+        word = {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}[write.op]
+        return f"forbid_{side} has {word}"
+    return None

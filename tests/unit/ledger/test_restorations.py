@@ -1,0 +1,121 @@
+"""Rows that a person wants back, and images that go after a time."""
+
+import msgspec
+import pytest
+
+from syncer.core.decision import ConflictKind
+from syncer.core.mark import Op
+from syncer.core.side import Side
+from syncer.ledger import ConflictEntry, ConflictStatus
+from syncer.ledger.records import Batch, IntentItem, RestorationStatus
+from syncer.ledger.restorations import ask_back, revert
+
+A, B = Side.A, Side.B
+ENTRY = ConflictEntry(
+    table="shop.orders",
+    key=("1",),
+    kind=ConflictKind.UPDATE_UPDATE,
+    detected_at=5.0,
+    rule="prefer:a",
+    path="rule",
+    winner=A,
+    columns=("id", "note"),
+    a_image=("1", "'left'"),
+    b_image=("1", "'right'"),
+    a_digest="aa",
+    b_digest="bb",
+    key_stored=(1,),
+)
+
+
+def applied(bench, **facts):
+    """Have a decision written; return its record."""
+    bench.mark(A, 1)
+    item = IntentItem(
+        table_id=bench.t,
+        keys=(1,),
+        action=Op.UPDATE,
+        present=True,
+        conflict=msgspec.structs.replace(ENTRY, **facts),
+    )
+    number = bench.ledger.next_batch_id()
+    bench.ledger.begin_batches([Batch(batch_id=number, target=B, lower=bench.seq, items=(item,))])
+    bench.ledger.finish(number, {0})
+    return bench.ledger.conflicts(limit=1)[0]
+
+
+def test_the_losing_row_is_asked_for_where_it_was_lost(bench):
+    back = revert(applied(bench), "somebody")
+    assert (back.side, back.image, back.expected, back.meant) == (B, ("1", "'right'"), "aa", "bb")
+    back = revert(applied(bench, winner=B, a_image=None, a_digest=None), "somebody")
+    assert (back.side, back.image, back.expected, back.meant) == (A, None, "bb", None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"redacted": ("note",)}, "note is redacted"),
+        ({"b_digest": None}, "without all that is needed"),
+        ({"key_stored": ()}, "without all that is needed"),
+        ({"b_image": ("1", None)}, "without all that is needed"),
+        ({"winner": None}, "only what was applied"),
+    ],
+)
+def test_what_cannot_be_taken_back_says_why(bench, facts, says):
+    with pytest.raises(ValueError, match=says):
+        revert(applied(bench, **facts), "somebody")
+
+
+def test_a_revert_is_a_decision_of_its_own(bench):
+    record = applied(bench)
+    ask_back(bench.path, [revert(record, "somebody")], 7.0)
+    bench.reopen()
+    (asked,) = bench.ledger.asked_restorations(0, 10)
+    assert bench.ledger.restoration_of(record.conflict_id) == asked
+    new = msgspec.structs.replace(ENTRY, winner=B, reverts=record.conflict_id)
+    bench.ledger.end_restoration(asked, RestorationStatus.DONE, "", new)
+    assert bench.ledger.asked_restorations(0, 10) == []
+    assert bench.ledger.conflict(record.conflict_id).status is ConflictStatus.REVERTED
+    newest = bench.ledger.conflicts(limit=1)[0]
+    assert (newest.status, newest.entry.reverts) == (ConflictStatus.APPLIED, record.conflict_id)
+    with pytest.raises(ValueError, match="it is reverted"):
+        revert(bench.ledger.conflict(record.conflict_id), "somebody")
+
+
+def test_a_revert_that_was_left_changes_no_decision(bench):
+    record = applied(bench)
+    ask_back(bench.path, [revert(record, "somebody")], 7.0)
+    (asked,) = bench.ledger.asked_restorations(0, 10)
+    bench.ledger.end_restoration(asked, RestorationStatus.LEFT, "the row has changed since")
+    assert bench.ledger.conflict(record.conflict_id).status is ConflictStatus.APPLIED
+    assert bench.ledger.restoration_of(record.conflict_id).note == "the row has changed since"
+
+
+def test_images_of_what_was_decided_go_and_the_decision_stays(bench):
+    old = applied(bench)
+    held = bench.ledger.journal_held([msgspec.structs.replace(ENTRY, winner=None)])[0]
+    bench.clock.time += 100
+    young = applied(bench)
+    assert bench.ledger.prune_images(bench.clock.time - 50) == 1
+    assert bench.ledger.prune_images(bench.clock.time - 50) == 0
+    pruned = bench.ledger.conflict(old.conflict_id)
+    assert pruned.pruned
+    assert (pruned.entry.a_image, pruned.entry.b_image) == (None, None)
+    assert (pruned.entry.rule, pruned.entry.winner) == ("prefer:a", A)
+    for number in (held, young.conflict_id):
+        assert bench.ledger.conflict(number).entry.a_image == ENTRY.a_image
+    with pytest.raises(ValueError, match="are gone"):
+        revert(pruned, "somebody")
+
+
+def test_pruning_goes_in_small_steps(bench):
+    for _ in range(5):
+        applied(bench)
+    bench.clock.time += 100
+    done = [bench.ledger.prune_images(bench.clock.time, 2) for _ in range(4)]
+    assert done == [2, 2, 1, 0]
+
+
+def test_an_entry_names_the_run_that_wrote_it(bench):
+    bench.ledger.set_epoch(7)
+    assert applied(bench).entry.run == 7
