@@ -165,6 +165,12 @@ selection_options = _stack(
         help="Never tables of these databases (globs).",
     ),
     click.option(
+        "--where",
+        "row_filter",
+        metavar="CONDITION",
+        help="Only rows for which this is true, as in \"region = 'eu'\". A row counts where it is true on either side.",
+    ),
+    click.option(
         "--map",
         "map",
         type=CommaList(),
@@ -290,6 +296,7 @@ def load(options: dict[str, Any], *, need_pair: bool = True, log_in: bool = True
         "pair": options.get("pair"),
         "sync": {
             **{key: _flat(options.get(key)) for key in _LISTS},
+            "where": options.get("row_filter"),
             "direction": options.get("direction"),
             "schema_difference": options.get("schema_difference"),
         },

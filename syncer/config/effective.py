@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from syncer.core.filtering import RowFilter, parse_filter
 from syncer.core.guard import Limit, WriteGuard
 from syncer.core.naming import NameMap, parse_map
 from syncer.core.policy import Policy, Rule
@@ -193,6 +194,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             if entry.ignore_columns is not None and fnmatchcase(full, entry.match):
                 found = entry.ignore_columns
         return found
+
+    def filter_for(self, table: TableName) -> RowFilter:
+        """Return the filter of the last matching ``[[table]]`` with ``where``, else that of ``[sync]``."""
+        full = str(table)
+        found = self.sync.where
+        for entry in self.tables:
+            if entry.where is not None and fnmatchcase(full, entry.match):
+                found = entry.where
+        return parse_filter(found)
 
     def key_for(self, table: TableName) -> tuple[str, ...]:
         """Return the key columns that the last matching ``[[table]]`` with ``key`` names; () where none does."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
 from syncer.core.policy import OnDelete, OnNull, OnTie, Presence
@@ -79,6 +80,13 @@ class SyncSection(Section, frozen=True, kw_only=True):
     ignore_tables: Annotated[
         tuple[str, ...], _text("never these tables (globs on database.table)", '["shop.log_*"]')
     ] = ()
+    where: Annotated[
+        str,
+        _text(
+            "only rows for which this is true, in the servers' own words; a row counts where it is true on either side",
+            "region = 'eu'",
+        ),
+    ] = ""
     map: Annotated[
         tuple[str, ...],
         _text(
@@ -99,6 +107,7 @@ class SyncSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         parse_map(self.map)
+        parse_filter(self.where)
 
 
 class PolicySection(Section, frozen=True, kw_only=True):
@@ -157,9 +166,15 @@ class TableSection(Section, frozen=True, kw_only=True):
     updates_percent_max: Annotated[_Percent | None, _text("as in [guard]")] = None
     forbid_a: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
     forbid_b: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
+    where: Annotated[
+        str | None, _text("as in [sync]; empty: every row", "deleted = 0 AND id > 1000")
+    ] = None
     ignore_columns: Annotated[
         tuple[str, ...] | None, _text("columns neither compared nor written", '["cached_total"]')
     ] = None
+
+    def __post_init__(self) -> None:
+        parse_filter(self.where or "")
 
 
 class GuardSection(Section, frozen=True, kw_only=True):

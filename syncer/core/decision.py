@@ -16,6 +16,8 @@ from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence, RuleKi
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 
+OUTSIDE = "outside"
+"""The path of a key whose rows are both outside of the table's filter: nothing is compared or written."""
 COMMIT_TIE_US = 1_000_000
 """Commit times of MariaDB are whole seconds: closer than this is a tie (inclusive)."""
 
@@ -62,15 +64,22 @@ class RowFact(msgspec.Struct, frozen=True):
         digest: digest of the row; None where it is absent.
         rule_value: the rule column's value in a form whose order is the column's (see ``mysql/reader.py``); None for
             NULL, a zero date, an absent row, or a rule without a column.
+        inside: the table's filter takes the row; of no account where there is no filter.
     """
 
     digest: str | None
     rule_value: int | str | decimal.Decimal | None = None
+    inside: bool = True
 
     @property
     def present(self) -> bool:
         """The row exists."""
         return self.digest is not None
+
+    @property
+    def in_scope(self) -> bool:
+        """The row exists, and the filter takes it."""
+        return self.present and self.inside
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,14 +107,20 @@ def decide(
     rows: dict[Side, RowFact],
     horizons: dict[Side, Horizon],
     policy: Policy,
+    *,
+    filtered: bool = False,
 ) -> Decision:
     """
     Decide one key.
+
+    Under a filter a key counts where its row is in scope on either side. A row outside of it was not kept equal: it counts
+    as one that may have changed, and its absence says nothing of an agreement.
 
     Args:
         marks: all uncleared marks of the key, read after the fence (INV-4).
         rows: one read per side, taken within *horizons*.
         policy: total for the table (``Policy.holes`` is empty).
+        filtered: the table has a filter.
     """
     if any(_ambiguous(marks.of(side), horizons[side]) for side in SIDES):
         return Decision(verdict=Verdict.AMBIGUOUS)
@@ -114,10 +129,15 @@ def decide(
     changed = [side for side in SIDES if exact[side] or inexact[side]]
     if not changed and any(_has_any(marks.of(side)) for side in SIDES):
         return Decision(verdict=Verdict.LATER)
+    if filtered and not any(rows[side].in_scope for side in SIDES):
+        return Decision(verdict=Verdict.EQUAL, path=OUTSIDE)
     if rows[Side.A].digest == rows[Side.B].digest:
         return Decision(verdict=Verdict.EQUAL)
     if not changed:
         return Decision(verdict=Verdict.ALARM)
+    if filtered:
+        inexact |= {side: True for side in SIDES if rows[side].present and not rows[side].inside}
+        changed = [side for side in SIDES if exact[side] or inexact[side]]
     if policy.direction.source is not None:
         return _one_way(policy, policy.direction.source, exact, inexact, marks, rows)
     exactly = [side for side in SIDES if exact[side]]
@@ -125,7 +145,7 @@ def decide(
         return _conflict(marks, rows, policy)
     if len(exactly) == 1 and inexact[exactly[0].other] and _came_and_went(exactly[0], marks, rows):
         return _unknown_history(marks, rows, policy)
-    if any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
+    if not filtered and any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
         return _conflict(marks, rows, policy)
     if len(exactly) == 1:
         return _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)

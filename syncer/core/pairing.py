@@ -73,6 +73,11 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     @property
+    def where(self) -> str:
+        """The filter; empty where every row is of the pair."""
+        return self.a.where
+
+    @property
     def same_key(self) -> bool:
         """Both sides tell rows apart, and by the same columns."""
         a, b = ([name.lower() for name in schema.key] for schema in (self.a, self.b))

@@ -116,6 +116,7 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         key_prefix: the index holds no more than the beginning of some column: rows of different keys may exclude each other.
         asked_key: the columns that the configuration wants as the key; () where it leaves the choice.
         versioned: MariaDB keeps its past rows in it.
+        where: the configuration's filter: rows that it does not take are not of the pair (``core/filtering.py``).
         stored_as: its name on its server, where *name*, the pair's, is another (``core/naming.py``).
         rows: the server's estimate of the row count.
         row_bytes: the server's estimate of the average row length in bytes.
@@ -135,6 +136,7 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     asked_key: tuple[str, ...] = ()
     versioned: bool = False
     stored_as: TableName | None = None
+    where: str = ""
 
     @property
     def on_server(self) -> TableName:
@@ -149,10 +151,11 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         raise KeyError(name)
 
     def same_shape(self, other: TableSchema) -> bool:
-        """Say whether rows of both read and write alike: all but the server's estimates is equal."""
-        return msgspec.structs.replace(self, rows=0, row_bytes=0) == msgspec.structs.replace(
-            other, rows=0, row_bytes=0
+        """Say whether rows of both read and write alike: all but the server's estimates and the filter is equal."""
+        mine, theirs = (
+            msgspec.structs.replace(one, rows=0, row_bytes=0, where="") for one in (self, other)
         )
+        return mine == theirs
 
     @cached_property
     def key_columns(self) -> tuple[Column, ...]:

@@ -15,7 +15,7 @@ from syncer.core.key import Key
 from syncer.core.schema import Column, TableSchema
 from syncer.mysql.digests import canonical, chunk_digest
 from syncer.mysql.flavor import Flavor
-from syncer.mysql.ranges import range_condition
+from syncer.mysql.ranges import range_condition, scope_condition
 from syncer.mysql.statements import table_by_key
 
 COUNT = 128
@@ -48,7 +48,8 @@ class Division(msgspec.Struct, frozen=True):
         """Select number, row count and digest of every bucket that has rows."""
         return (
             f"SELECT {self._bucket(schema, flavor)} AS bucket,{chunk_digest(columns, flavor)} "
-            f"FROM {table_by_key(schema)} WHERE {range_condition(schema, self.low, self.high)} GROUP BY bucket"
+            f"FROM {table_by_key(schema)} WHERE "
+            f"{scope_condition(schema, range_condition(schema, self.low, self.high))} GROUP BY bucket"
         )
 
     def condition(self, schema: TableSchema, flavor: Flavor, buckets: Collection[int]) -> str:
@@ -57,7 +58,9 @@ class Division(msgspec.Struct, frozen=True):
         if not self.width or self.low is None or self.high is None:
             numbers = ",".join(map(str, chosen))
             whole = range_condition(schema, self.low, self.high)
-            return f"{whole} AND {self._bucket(schema, flavor)} IN ({numbers})"
+            return scope_condition(
+                schema, f"{whole} AND {self._bucket(schema, flavor)} IN ({numbers})"
+            )
         start, end = int(self.low[0]), int(self.high[0])
         parts = [
             range_condition(
@@ -67,7 +70,7 @@ class Division(msgspec.Struct, frozen=True):
             )
             for number in chosen
         ]
-        return "(" + " OR ".join(f"({part})" for part in parts) + ")"
+        return scope_condition(schema, "(" + " OR ".join(f"({part})" for part in parts) + ")")
 
     def _bucket(self, schema: TableSchema, flavor: Flavor) -> str:
         if self.width and self.low is not None:

@@ -67,6 +67,11 @@ def range_condition(schema: TableSchema, low: Key | None, high: Key | None) -> s
     return " AND ".join(parts) if parts else ALL_ROWS
 
 
+def scope_condition(schema: TableSchema, condition: str) -> str:
+    """Narrow *condition* to the rows that the table's filter takes."""
+    return f"{condition} AND ({schema.where})" if schema.where else condition
+
+
 def _beyond(columns: Sequence[Column], key: Key, strict: str, final: str) -> str:
     """Compare in key order, as an OR of intervals: ``(a > 1) OR (a = 1 AND b > 2) OR (a = 1 AND b = 2 AND c >= 3)``."""
     ways = []

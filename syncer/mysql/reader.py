@@ -32,12 +32,13 @@ _TEMPORAL = {"date", "datetime", "timestamp"}
 
 
 class RowRead(msgspec.Struct, frozen=True):
-    """One row as read: its key as spelt there, its digest, the rule column's value, its image as SQL literals."""
+    """One row as read: its key as spelt there, its digest, the rule column's value, its image, whether the filter takes it."""
 
     key: Key
     digest: str
     rule_value: RuleValue | None
     image: str
+    inside: bool = True
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -130,7 +131,8 @@ class SnapshotReader:
     ) -> dict[Key, RowRead]:
         """Read the rows from *low* (inclusive) to *high* (exclusive)."""
         schema = table.schema(self._session.side)
-        return self._rows(table, statements.range_condition(schema, low, high))
+        condition = statements.range_condition(schema, low, high)
+        return self._rows(table, statements.scope_condition(schema, condition))
 
     def _rows(self, table: PairedTable, condition: str) -> dict[Key, RowRead]:
         side = self._session.side
@@ -143,17 +145,19 @@ class SnapshotReader:
             condition,
             lock=self._locking,
             images=table.writable(side),
-            extra=[_rule_select(rule)],
+            extra=[_rule_select(rule), statements.select_in_scope(schema) if schema.where else "1"],
             ordered=self._locking,
         )
         found: dict[Key, RowRead] = {}
         width = len(schema.key)
         for row in self._session.query(sql):
             key = cols.read_key(schema.key_columns, row)
-            if row[-2] is None:
+            *cells, whole, value, inside = row[width:]
+            if whole is None:
                 raise self._too_large(table)
+            digest = self._digest(table, cells)
             found[key] = RowRead(
-                key, self._digest(table, row[width:-2]), _rule_value(rule, row[-1]), _text(row[-2])
+                key, digest, _rule_value(rule, value), _text(whole), bool(int(inside))
             )
         self.rows_read += len(found)
         return found
@@ -219,7 +223,8 @@ class SnapshotReader:
     ) -> dict[Key, str]:
         """Read key and row digest of every row of the range."""
         schema = table.schema(self._session.side)
-        return self._digests(table, statements.range_condition(schema, low, high))
+        condition = statements.range_condition(schema, low, high)
+        return self._digests(table, statements.scope_condition(schema, condition))
 
     def _digests(self, table: PairedTable, condition: str) -> dict[Key, str]:
         side = self._session.side

@@ -19,7 +19,7 @@ from syncer.mysql.columns import image, key_select, quote_name
 from syncer.mysql.digests import chunk_digest, multiset_digest
 from syncer.mysql.documents import digest_select
 from syncer.mysql.flavor import Flavor
-from syncer.mysql.ranges import key_condition, keys_condition, range_condition
+from syncer.mysql.ranges import key_condition, keys_condition, range_condition, scope_condition
 
 __all__ = [
     "delete_rows",
@@ -32,17 +32,20 @@ __all__ = [
     "quote_name",
     "quote_table",
     "range_condition",
+    "scope_condition",
     "select_boundary",
     "select_children",
     "select_chunk_digest",
     "select_chunk_values",
     "select_count_before",
     "select_digests",
+    "select_in_scope",
     "select_multiset_digest",
     "select_parents_with_children",
     "select_row_digests",
     "split_by_bytes",
     "table_by_key",
+    "try_filter",
     "update_row",
     "update_rows",
 ]
@@ -106,7 +109,7 @@ def select_chunk_digest(
     """Select row count and digest of the keys from *low* (inclusive) to *high* (exclusive)."""
     return (
         f"SELECT {chunk_digest(columns, flavor)} FROM {table_by_key(schema)} "
-        f"WHERE {range_condition(schema, low, high)}"
+        f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
 
 
@@ -127,13 +130,15 @@ def select_chunk_values(
     digest = chunk_digest(columns, flavor) if columns else "COUNT(*),NULL"
     return (
         f"SELECT {digest},GROUP_CONCAT({image(images)} SEPARATOR '),(') "
-        f"FROM {table_by_key(schema)} WHERE {range_condition(schema, low, high)}"
+        f"FROM {table_by_key(schema)} "
+        f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
 
 
 def select_multiset_digest(schema: TableSchema, flavor: Flavor, columns: Sequence[Column]) -> str:
     """Select row count, XOR and sum of the digests of all rows; the table needs no key."""
-    return f"SELECT {multiset_digest(columns, flavor)} FROM {quote_table(schema.on_server)}"
+    where = f" WHERE {schema.where}" if schema.where else ""
+    return f"SELECT {multiset_digest(columns, flavor)} FROM {quote_table(schema.on_server)}{where}"
 
 
 def select_row_digests(
@@ -146,7 +151,9 @@ def select_row_digests(
         prefix: hex digits that the server's part of the digest begins with.
     """
     cells = digest_select(columns, flavor)
-    where = f" WHERE {cells[0]} LIKE '{prefix}%'" if prefix else ""
+    conditions = [f"{cells[0]} LIKE '{prefix}%'"] if prefix else []
+    conditions += [f"({schema.where})"] if schema.where else []
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     if len(cells) > 1:
         return f"SELECT {','.join(cells)}, 1 FROM {quote_table(schema.on_server)}{where}"
     return (
@@ -207,6 +214,16 @@ def select_parents_with_children(
         f"SELECT {selected} FROM {quote_table(parent.on_server)} p WHERE {keys_condition(parent, keys)} "
         f"AND EXISTS (SELECT 1 FROM {quote_table(child.on_server)} c WHERE {joined}{rest})"
     )
+
+
+def select_in_scope(schema: TableSchema) -> str:
+    """Return the expression that is 1 for a row that the table's filter takes, else 0."""
+    return f"IF(({schema.where}),1,0)"
+
+
+def try_filter(schema: TableSchema) -> str:
+    """Select nothing, so that the server says what it thinks of the filter."""
+    return f"SELECT {select_in_scope(schema)} FROM {quote_table(schema.on_server)} LIMIT 0"
 
 
 def insert_rows(schema: TableSchema, columns: Sequence[Column], images: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from syncer.config import Config
+from syncer.core.cascade import CASCADING
 from syncer.core.schema import SchemaDifference, TableName, TableSchema
 from syncer.core.side import SIDES, Direction, Side
 from syncer.errors import ConfigError, PreflightError
@@ -14,7 +15,15 @@ from syncer.mysql.table_checks import check_both, check_tables
 from syncer.service.tables import Selection, pair_table
 
 ABOUT_A_TABLE = frozenset(
-    {"engine", "no_key", "unsupported_column", "ignored_column", "table_missing", "schema_differs"}
+    {
+        "engine",
+        "no_key",
+        "unsupported_column",
+        "ignored_column",
+        "table_missing",
+        "schema_differs",
+        "filter",
+    }
 )
 """Codes of findings that concern one table alone: it may wait while the others flow."""
 
@@ -36,6 +45,19 @@ def find(config: Config, sessions: Mapping[Side, Session], selection: Selection)
         ignore_extra=ignores_extra(config),
     )
     found += _missing(config, selection)
+    for name in both:
+        for words in _unsound_filter(config, *(schemas[side][name] for side in SIDES)):
+            fix = "take the filter from this table, or leave the table out"
+            found.append(
+                Finding(
+                    level=Level.ERROR,
+                    side=None,
+                    code="filter",
+                    subject=str(name),
+                    message=f"table {name}: {words}",
+                    fix=fix,
+                )
+            )
     order = list(Level)
     return sorted(found, key=lambda finding: order.index(finding.level))
 
@@ -122,6 +144,7 @@ def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
         for one in found
         if one.level is Level.ERROR
     ]
+    words += _unsound_filter(config, a, b)
     owner = config.names.on(Side.B).taken_by(name)
     if owner is not None:
         words.append(f"it and {owner} would both be {b.on_server} on side b: map one elsewhere")
@@ -131,6 +154,24 @@ def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
         except ConfigError as error:
             words.append(str(error))
     return words
+
+
+def _unsound_filter(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
+    """
+    Name the foreign keys that a filter does not go with.
+
+    A child that a cascade deleted has no event on some servers: that it is absent is told from a row that has just come into the
+    filter by nothing (INV-6).
+    """
+    if not config.filter_for(a.name).text:
+        return []
+    keys = {key.name: key for schema in (a, b) for key in schema.foreign_keys}
+    return [
+        f"it has a filter (where), and foreign key {name} changes its rows by cascade: rows deleted so are not told from rows "
+        "that enter the filter"
+        for name, key in sorted(keys.items())
+        if {key.on_delete, key.on_update} & CASCADING
+    ]
 
 
 def _ignored(config: Config, name: TableName) -> frozenset[str]:

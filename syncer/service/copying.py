@@ -166,6 +166,8 @@ class RangeCopier:
             return False
         if table.guard.forbids(source.other, Op.INSERT):
             return False
+        if table.where:
+            return False  # the range may hold rows that are no part of it: the plain INSERT would be no guard
         # A trigger's own writes could not be told from ours in the stream (INV-12).
         return set(span.sides) == set(SIDES) and not table.schema(source.other).triggers
 

@@ -35,7 +35,7 @@ from syncer.mysql.reader import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.checking import absent, problems
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.scope import note_keys, other_key, release_by_policy
+from syncer.service.scope import compare_under_filter, note_keys, other_key, release_by_policy
 from syncer.service.tables import pair_table
 
 FENCE_TIMEOUT_S = 30.0
@@ -277,6 +277,7 @@ class Keeper:
         self._ledger.set_table(number, integer=table.integer_key, unsigned=table.unsigned_key)
         note_keys(self._ledger, table)
         self._ledger.set_scope(self._ledger.scope() | {number})
+        compare_under_filter(self._ledger, table, self._log)
         release_by_policy(self._ledger, {number: table}, self._log)
         self._catalog.flow(table)
         self._wake.set()

@@ -147,7 +147,7 @@ def plan(
         stored = tuple(table.store(key) for key in group.keys)
         joined = join_marks([marks.get(key, KeyMarks()) for key in stored])
         facts = {side: _fact(group.rows[side]) for side in SIDES}
-        decision = decide(joined, facts, dict(horizons), table.policy)
+        decision = decide(joined, facts, dict(horizons), table.policy, filtered=bool(table.where))
         if group.crowded:
             decision = CROWDED
         claimed = [claims[key] for key in stored if key in claims]
@@ -222,7 +222,7 @@ def _join_side(found: list[SideMarks]) -> SideMarks:
 
 
 def _fact(row: RowRead | None) -> RowFact:
-    return RowFact(None) if row is None else RowFact(row.digest, row.rule_value)
+    return RowFact(None) if row is None else RowFact(row.digest, row.rule_value, row.inside)
 
 
 def shown_image(table: PairedTable, row: RowRead | None) -> tuple[str | None, ...] | None:

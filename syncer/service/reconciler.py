@@ -16,7 +16,7 @@ import structlog
 
 from syncer.clock import Clock
 from syncer.core.chunking import ChunkSizer
-from syncer.core.decision import Verdict
+from syncer.core.decision import OUTSIDE, Verdict
 from syncer.core.key import Key, StoredKey
 from syncer.core.mark import KeyMark, Op, Touch
 from syncer.core.pairing import PairedTable
@@ -267,7 +267,8 @@ class Reconciler:
         """INV-6: rows equal, marks <= lower go on both sides."""
         by_table: dict[int, dict[StoredKey, bool]] = defaultdict(dict)
         for item in equal:
-            present = item.group.rows[Side.A] is not None
+            # What is out of scope on both sides is agreed on as absent: a row that enters later was inserted then.
+            present = item.decision.path != OUTSIDE and item.group.rows[Side.A] is not None
             by_table[item.table.table_id].update(dict.fromkeys(item.stored, present))
         for table_id, agreed in by_table.items():
             self._ledger.clear(table_id, list(agreed), lower, agreed)

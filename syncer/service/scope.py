@@ -51,8 +51,20 @@ def enter_scope(
         if table_id not in staying:
             ledger.mark_table(table_id, SIDES, Reason.BASELINE, _seqs(ledger))
             log.info("baseline.started", table=str(table.name), rows=table.a.rows)
+        compare_under_filter(ledger, table, log)
     ledger.set_scope({*tables, *(before & set(waiting))})
     release_by_policy(ledger, tables, log)
+
+
+def compare_under_filter(
+    ledger: Ledger, table: PairedTable, log: structlog.stdlib.BoundLogger
+) -> None:
+    """Compare a table whole where its filter is not the one that it was compared under: rows may be in scope that were not."""
+    name = f"where.{table.table_id}"
+    if (ledger.get_meta(name) or "") != table.where:
+        ledger.mark_table(table.table_id, SIDES, Reason.BASELINE, _seqs(ledger))
+        ledger.set_meta(name, table.where)
+        log.info("baseline.started", table=str(table.name), rows=table.a.rows)
 
 
 def release_by_policy(

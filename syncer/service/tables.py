@@ -11,7 +11,8 @@ from syncer.core.naming import clashes
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import SIDES, Side
-from syncer.errors import ConfigError
+from syncer.errors import ConfigError, StatementRefused
+from syncer.mysql import statements
 from syncer.mysql.connection import Session
 from syncer.mysql.introspect import list_tables, load_schemas
 
@@ -74,8 +75,29 @@ def select(config: Config, sessions: Mapping[Side, Session]) -> Selection:
         )
         for side in SIDES
     }
+    _try_filters(config, sessions, schemas)
     mixed = len({sessions[side].flavor for side in SIDES}) > 1
     return Selection(names=names, schemas=schemas, mixed=mixed)
+
+
+def _try_filters(
+    config: Config,
+    sessions: Mapping[Side, Session],
+    schemas: Mapping[Side, Mapping[TableName, TableSchema]],
+) -> None:
+    """Raise ConfigError where a server refuses a filter; a column that it lacks is ``pair_table``'s to name."""
+    for side in SIDES:
+        for name, schema in schemas[side].items():
+            where = config.filter_for(name)
+            if not where.text or where.problems(schema, str(side)):
+                continue
+            try:
+                asked = msgspec.structs.replace(schema, where=where.text)
+                sessions[side].query(statements.try_filter(asked))
+            except StatementRefused as error:
+                raise ConfigError(
+                    f"where of {name}: side {side} refuses it (error {error.errno}): correct the filter"
+                ) from error
 
 
 def pair_tables(
@@ -102,9 +124,11 @@ def pair_table(
         *policy.holes(a),
         *(hole for hole in policy.holes(b) if hole not in policy.holes(a)),
     ]
+    ignored = {column.lower() for column in config.ignore_columns_for(a.name)}
+    where = config.filter_for(a.name)
+    holes += where.problems(a, "a", ignored) + where.problems(b, "b")
     if holes:
         raise ConfigError("; ".join(holes))
-    ignored = {column.lower() for column in config.ignore_columns_for(a.name)}
     theirs = {column.name.lower(): column for column in b.columns}
     keys = {column.lower() for column in a.key}
     columns = [
@@ -122,8 +146,8 @@ def pair_table(
     return PairedTable(
         table_id=table_id,
         name=a.name,
-        a=a,
-        b=b,
+        a=msgspec.structs.replace(a, where=where.text),
+        b=msgspec.structs.replace(b, where=where.text),
         columns=tuple(column.name for column in columns),
         written=tuple(
             c.name for c in columns if not c.generated and not theirs[c.name.lower()].generated

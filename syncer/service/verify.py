@@ -178,7 +178,8 @@ def _look(
         for key in part:
             a, b = (rows[side].get(key) for side in SIDES)
             now = (a.digest if a else None, b.digest if b else None)
-            if now[0] != now[1]:
+            scoped = any(row is not None and row.inside for row in (a, b))
+            if scoped and now[0] != now[1]:
                 still[key] = now
     return still
 

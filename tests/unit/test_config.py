@@ -396,3 +396,14 @@ def test_redacted_columns_are_globs_on_three_names():
     assert not config.redacts(TableName("shop", "items"), "tax_id")
     assert "is not database.table.column" in refusal({**SHOP, "journal": {"redact": ["password"]}})
     assert "journal.image_days" in refusal({**SHOP, "journal": {"image_days": 0}})
+
+
+def test_a_filter_of_a_table_goes_before_that_of_all():
+    sync = {"tables": ("shop.*",), "where": "region = 'eu'"}
+    entries = [{"match": "shop.orders", "where": "id > 5"}, {"match": "shop.all", "where": ""}]
+    config = load({**SHOP, "sync": sync, "table": entries})
+    assert config.filter_for(ORDERS).text == "id > 5"
+    assert config.filter_for(TableName("shop", "all")).text == ""
+    assert config.filter_for(TableName("shop", "other")).columns == ("region",)
+    assert "NOW() is no function" in refusal({**SHOP, "sync": {**sync, "where": "a < NOW()"}})
+    assert "mentions no column" in refusal({**SHOP, "table": [{"match": "shop.*", "where": "1"}]})

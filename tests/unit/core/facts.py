@@ -54,6 +54,11 @@ def row(text, value=None):
     return RowFact(text, value)
 
 
+def outside(text):
+    """A row that the table's filter does not take."""
+    return RowFact(text, None, inside=False)
+
+
 def policy(rule="hold", **modifiers):
     """Build a policy; modifiers are given as a configuration file would."""
     return Policy(rule=Rule.parse(rule), **{n: _TYPES[n](v) for n, v in modifiers.items() if v})
@@ -68,7 +73,7 @@ _TYPES = {
 }
 
 
-def judge(a, b, row_a, row_b, chosen=None, *, at=None):
+def judge(a, b, row_a, row_b, chosen=None, *, at=None, filtered=False):
     """Decide with marks *a* and *b*; *at* is (lower, upper) of each side, or one pair for both."""
     at = at or (AT, AT)
     ends = at if isinstance(at[0], tuple) else (at, at)
@@ -77,4 +82,5 @@ def judge(a, b, row_a, row_b, chosen=None, *, at=None):
         {Side.A: row_a, Side.B: row_b},
         {Side.A: Horizon(*ends[0]), Side.B: Horizon(*ends[1])},
         chosen or policy(),
+        filtered=filtered,
     )

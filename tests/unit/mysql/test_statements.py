@@ -8,6 +8,7 @@ import pytest
 
 from syncer.core.schema import TableName
 from syncer.mysql import statements
+from syncer.mysql.buckets import Division
 from syncer.mysql.flavor import Flavor
 from tests.unit.mysql.tables import column, table, text
 
@@ -140,3 +141,30 @@ def test_no_statement_is_made_with_the_pair_s_name():
     assert [
         name for name, one in texts.items() if re.search(r"quote_table\(\w+\.name\)", one)
     ] == []
+
+
+def test_a_filter_narrows_what_is_compared_and_never_what_is_read_by_key():
+    some = msgspec.structs.replace(ONE, where="v = 'x' OR id > 5")
+    division = Division.of((1,), (2000,), 1000, integer=True)
+    compared = [
+        statements.select_chunk_digest(some, Flavor.MYSQL, V, (1,), (9,)),
+        statements.select_chunk_values(some, Flavor.MYSQL, V, V, (1,), (9,)),
+        division.select(some, Flavor.MYSQL, V),
+        division.condition(some, Flavor.MYSQL, [1, 3]),
+        Division.of(None, None, 10, integer=True).condition(some, Flavor.MYSQL, [1]),
+    ]
+    for one in compared:
+        assert " AND (v = 'x' OR id > 5)" in one
+    keyless = [
+        statements.select_multiset_digest(some, Flavor.MYSQL, V),
+        statements.select_row_digests(some, Flavor.MYSQL, V, ""),
+        statements.select_row_digests(some, Flavor.MYSQL, V, "a"),
+    ]
+    for one in keyless:
+        assert "(v = 'x' OR id > 5)" in one or one.endswith("WHERE v = 'x' OR id > 5")
+    for one in (
+        statements.keys_condition(some, [(1,)]),
+        statements.select_boundary(some, None, None, 5),
+        statements.delete_rows(some, [(1,)]),
+    ):
+        assert "v = 'x'" not in one

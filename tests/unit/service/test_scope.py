@@ -57,3 +57,16 @@ def test_a_table_that_comes_in_anew_is_compared_as_at_a_first_start(bench):
     enter_scope(bench.ledger, flowing, (), LOG)
     assert [one.reason for one in bench.ledger.span_progress()] == [Reason.BASELINE]
     assert bench.ledger.scope() == {bench.t}
+
+
+def test_another_filter_has_the_table_compared_whole_once(bench):
+    """Rows may be in scope that were not; exact marks are kept, so that no deletion comes back."""
+    bench.ledger.set_scope({bench.t})
+    for where, compared in (("", False), ("id > 5", True), ("id > 5", False), ("", True)):
+        some = {bench.t: paired(table(column(), where=where), table_id=bench.t)}
+        enter_scope(bench.ledger, some, (), LOG)
+        span = bench.ledger.claim_span(0.0)
+        assert (span is not None) is compared
+        if span is not None:
+            lower = dict.fromkeys(SIDES, 9)
+            bench.ledger.narrow_span(span, up_to=None, keys=[], lower=lower, rows=0)
