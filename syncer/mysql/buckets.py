@@ -7,7 +7,7 @@ the same division. It only has to put one key into one bucket: two spellings of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +21,11 @@ from syncer.mysql.statements import table_by_key
 COUNT = 128
 SPARSEST = 8
 """Where fewer than one integer in so many is a key, parts of the range would hold too different numbers of rows."""
+
+
+def unequal(a: Mapping[int, tuple[int, int]], b: Mapping[int, tuple[int, int]]) -> list[int]:
+    """Return the numbers of the buckets whose row count or digest differs, or that one side has no rows of."""
+    return [number for number in a.keys() | b.keys() if a.get(number) != b.get(number)]
 
 
 class Division(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedSpan
-from syncer.mysql.buckets import Division
+from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.reader import SnapshotReader
 from syncer.service.catalog import Catalog
 from syncer.service.copying import RangeCopier
@@ -226,8 +226,7 @@ class ChunkComparer:
             return reader.bucket_digests(table, division)
 
         buckets, before = self._reader.within_snapshots(look)
-        a, b = buckets[Side.A], buckets[Side.B]
-        chosen = [number for number in a.keys() | b.keys() if a.get(number) != b.get(number)]
+        chosen = unequal(buckets[Side.A], buckets[Side.B])
 
         def rows(reader: SnapshotReader, _side: Side) -> dict[Key, str]:
             return reader.digests_in_buckets(table, division, chosen)

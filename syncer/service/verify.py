@@ -8,7 +8,7 @@ after several looks with growing pauses.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -17,11 +17,19 @@ from syncer.config import Config
 from syncer.core.chunking import ChunkSizer, IntegerSteps
 from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
+from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.errors import TransientDatabaseError
+from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.connection import Session
 from syncer.mysql.reader import RowRead
-from syncer.service.chunks import learn, next_boundary, rows_per_chunk
+from syncer.service.chunks import (
+    DIVIDED_ROWS,
+    differing_keys,
+    learn,
+    next_boundary,
+    rows_per_chunk,
+)
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.planning import printable_key
 from syncer.service.reports import BaselineProgress, Observer, TableVerdict, VerifyReport
@@ -33,12 +41,17 @@ SAMPLES = 20
 RECHECK_KEYS = 1000
 
 
+_Differing = dict[Key, tuple[str | None, str | None]]
+"""Per key the digests of both sides' rows; None for no row."""
+
+
 class _Found(msgspec.Struct):
     """Rows and differences of one table so far."""
 
+    table: PairedTable
     rows: dict[Side, int]
     chunks: int = 0
-    differing: dict[Key, tuple[str | None, str | None]] = msgspec.field(default_factory=dict)
+    differing: _Differing = msgspec.field(default_factory=dict)
 
 
 def verify_tables(
@@ -55,18 +68,19 @@ def verify_tables(
     paired = pair_tables(config, selection, ids)
     workers = Workers.of(config, sessions)
     total = sum(max(t.a.rows, t.b.rows) for t in paired.values())
-    verdicts: list[TableVerdict] = []
+    verdicts: dict[TableName, TableVerdict] = {}
+    walked: dict[TableName, _Found] = {}
     done = 0
     try:
         for name in selection.names:
             if name not in ids:
                 missing = next(s for s in SIDES if name not in selection.schemas[s])
-                verdicts.append(_skipped(str(name), f"missing on side {missing}"))
+                verdicts[name] = _skipped(str(name), f"missing on side {missing}")
                 continue
             table = paired[ids[name]]
             if not table.same_key:
                 surplus = compare_multisets(workers, table, stop, LOOK_AGAIN_S)
-                verdicts.append(_of_multiset(str(name), surplus))
+                verdicts[name] = _of_multiset(str(name), surplus)
                 done += max(surplus.rows.values())
                 continue
 
@@ -74,7 +88,7 @@ def verify_tables(
                 observer.verify_progress(
                     BaselineProgress(
                         tables_total=len(selection.names),
-                        tables_done=len(verdicts),
+                        tables_done=len(verdicts) + len(walked),
                         rows_total=max(total, before + rows),
                         rows_done=before + rows,
                         table=str(table.name),
@@ -83,10 +97,15 @@ def verify_tables(
 
             found = _walk(workers, table, config, stop, clock, tell)
             done += max(found.rows.values())
-            verdicts.append(_verdict(workers, table, found, stop))
+            walked[name] = found
+        _look_again(workers, walked.values(), stop)
     finally:
         workers.close()
-    return VerifyReport(tables=tuple(verdicts), seconds=clock.monotonic() - started)
+    verdicts |= {name: _verdict(found) for name, found in walked.items()}
+    return VerifyReport(
+        tables=tuple(verdicts[name] for name in selection.names),
+        seconds=clock.monotonic() - started,
+    )
 
 
 def _of_multiset(table: str, found: Surplus) -> TableVerdict:
@@ -116,7 +135,7 @@ def _walk(
     tell: Callable[[int], None],
 ) -> _Found:
     """Compare chunk by chunk; differing keys are looked at again later."""
-    found = _Found(rows=dict.fromkeys(SIDES, 0))
+    found = _Found(table, dict.fromkeys(SIDES, 0))
     engine = config.engine
     sizer = ChunkSizer(
         target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
@@ -128,11 +147,8 @@ def _walk(
         end = next_boundary(workers, table, low, None, rows_per_chunk(table, sizer), steps)
         digests = workers.both(_digest_of(table, low, end))
         if digests[Side.A] != digests[Side.B]:
-            rows = workers.both(_rows_of(table, low, end))
-            a, b = rows[Side.A], rows[Side.B]
-            for key in {*a, *b}:
-                if a.get(key) != b.get(key):
-                    found.differing[key] = (a.get(key), b.get(key))
+            fewest = min(digests[side][0] for side in SIDES)
+            found.differing |= _differing(workers, table, low, end, fewest)
         for side in SIDES:
             found.rows[side] += digests[side][0]
         found.chunks += 1
@@ -145,16 +161,37 @@ def _walk(
     raise TransientDatabaseError("stopped before the comparison was complete; start it again")
 
 
-def _verdict(
-    workers: Workers, table: PairedTable, found: _Found, stop: threading.Event
-) -> TableVerdict:
-    """Look again at what differed; keep what stays different."""
-    pending = found.differing
+def _differing(
+    workers: Workers, table: PairedTable, low: Key | None, high: Key | None, rows: int
+) -> _Differing:
+    """Find the keys that differ in a chunk of at least *rows* rows on each side; large ones by way of buckets."""
+    if rows < DIVIDED_ROWS:
+        read = workers.both(_rows_of(table, low, high))
+    else:
+        division = Division.of(low, high, rows, integer=table.integer_key)
+        buckets = workers.both(lambda worker: worker.reader().bucket_digests(table, division))
+        chosen = unequal(buckets[Side.A], buckets[Side.B])
+        read = workers.both(
+            lambda worker: worker.reader().digests_in_buckets(table, division, chosen)
+        )
+    a, b = read[Side.A], read[Side.B]
+    return {key: (a.get(key), b.get(key)) for key in differing_keys(read)}
+
+
+def _look_again(workers: Workers, walked: Iterable[_Found], stop: threading.Event) -> None:
+    """Look again at what differed in all tables; keep what stays different."""
+    pending = [found for found in walked if found.differing]
     for pause_s in LOOK_AGAIN_S:
         if not pending:
-            break
+            return
         stop.wait(pause_s)
-        pending = _look(workers, table, pending)
+        for found in pending:
+            found.differing = _look(workers, found.table, found.differing)
+        pending = [found for found in pending if found.differing]
+
+
+def _verdict(found: _Found) -> TableVerdict:
+    table, pending = found.table, found.differing
     return TableVerdict(
         table=str(table.name),
         rows_a=found.rows[Side.A],
@@ -167,10 +204,8 @@ def _verdict(
     )
 
 
-def _look(
-    workers: Workers, table: PairedTable, pending: dict[Key, tuple[str | None, str | None]]
-) -> dict[Key, tuple[str | None, str | None]]:
-    still: dict[Key, tuple[str | None, str | None]] = {}
+def _look(workers: Workers, table: PairedTable, pending: _Differing) -> _Differing:
+    still: _Differing = {}
     keys = list(pending)
     for start in range(0, len(keys), RECHECK_KEYS):
         part = keys[start : start + RECHECK_KEYS]
