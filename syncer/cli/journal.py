@@ -26,6 +26,7 @@ STATUS_STYLES = {
     "held": "bold yellow",
     "pending": "cyan",
     "applied": "green",
+    "skipped": "dim",
     "superseded": "dim",
     "reverted": "magenta",
 }

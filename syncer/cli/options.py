@@ -198,7 +198,9 @@ policy_options = _stack(
         "--rule",
         type=RuleText(),
         help="Who wins where both sides changed a row: newest[:column], oldest[:column], "
-        "highest_version:column, lowest_version:column, prefer:a, prefer:b or hold.  [default: hold]",
+        "highest_version:column, lowest_version:column, prefer:a, prefer:b, update_wins, delete_wins, equals:column=value, "
+        "matches:column=pattern, custom:module:function, keep_both:a, keep_both:b, hold, halt or skip; or several, joined by "
+        "'then'.  [default: hold]",
     ),
     click.option(
         "--on-delete", type=_choice(OnDelete), help="An update against a delete, under --rule."

@@ -11,8 +11,10 @@ import msgspec
 
 from syncer.core.filtering import RowFilter, parse_filter
 from syncer.core.guard import Limit, WriteGuard
+from syncer.core.lint import holes
 from syncer.core.naming import NameMap, parse_map
-from syncer.core.policy import Policy, Rule
+from syncer.core.policy import Policy
+from syncer.core.rules import parse_chain
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
 from syncer.errors import ConfigError
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema", "sys", "syncer"})
 """Never kept equal, whatever the globs say: the servers' own, and ours."""
 
-_POLICY_KEYS = ("rule", "on_delete", "on_tie", "on_null", "presence")
+_POLICY_KEYS = ("rule", "on_delete", "on_tie", "on_null", "presence", "custom_timeout_s")
 
 _GUARD_KEYS = (
     *("deletes_max", "deletes_percent_max", "updates_max", "updates_percent_max"),
@@ -237,10 +239,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         An entry is judged together with the entries that cover it (``*.*`` covers ``shop.*``), since a table that
         matches it matches those too. Source: conflicts.md §3.
         """
-        found = [f"policy: {hole}" for hole in self._fold(()).holes()] if self._falls_back() else []
+        found = [f"policy: {hole}" for hole in holes(self._fold(()))] if self._falls_back() else []
         for entry in self.tables:
             policy = self._fold(e for e in self.tables if fnmatchcase(entry.match, e.match))
-            found += [f"table {entry.match}: {hole}" for hole in policy.holes()]
+            found += [f"table {entry.match}: {hole}" for hole in holes(policy)]
         return list(dict.fromkeys(found))
 
     def require_pair(self) -> None:
@@ -272,7 +274,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 if value is not None:
                     chosen[key] = value
             direction = entry.direction if entry.direction is not None else direction
-        chosen["rule"] = Rule.parse(chosen["rule"])
+        chosen["rule"], *behind = parse_chain(chosen["rule"])
+        chosen["fallbacks"] = tuple(behind)
         return Policy(direction=direction, **chosen)
 
 

@@ -23,7 +23,7 @@ from syncer.config import address
 from syncer.config.effective import SYSTEM_DATABASES, Config
 from syncer.config.model import SECTIONS, FileConfig, Section, TableSection
 from syncer.core.naming import SideNames, parse_map
-from syncer.core.policy import Rule
+from syncer.core.rules import parse_chain
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
@@ -336,7 +336,7 @@ def _check_rules(file: FileConfig, origins: Mapping[str, str]) -> None:
     rules += [(f"table {e.match}: rule", e.rule) for e in file.table if e.rule is not None]
     for key, text in rules:
         try:
-            Rule.parse(text)
+            parse_chain(text)
         except ValueError as error:
             raise ConfigError(
                 ": ".join(filter(None, [origins.get(key), key, str(error)]))

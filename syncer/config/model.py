@@ -116,8 +116,10 @@ class PolicySection(Section, frozen=True, kw_only=True):
     rule: Annotated[
         str,
         _text(
-            "newest[:column], oldest[:column], highest_version:column, lowest_version:column, "
-            "prefer:a, prefer:b or hold (a person decides)",
+            "newest[:column], oldest[:column], highest_version:column, lowest_version:column, prefer:a, prefer:b, "
+            "update_wins, delete_wins, equals:column=value, matches:column=pattern, custom:module:function, "
+            "keep_both:a, keep_both:b, hold (a person decides), halt (and the table waits) or skip; several joined by "
+            "`then`: each is asked what the one before leaves open. See docs/conflicts.md",
         ),
     ] = "hold"
     on_delete: Annotated[
@@ -136,6 +138,10 @@ class PolicySection(Section, frozen=True, kw_only=True):
         Presence,
         _text("copy or hold: a row on one side only of which no stream ever told"),
     ] = Presence.COPY
+    custom_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="seconds that the function of a custom rule may take"),
+    ] = 1.0
 
 
 _Rows = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
@@ -152,6 +158,9 @@ class TableSection(Section, frozen=True, kw_only=True):
     on_tie: Annotated[OnTie | None, _text("as in [policy]")] = None
     on_null: Annotated[OnNull | None, _text("as in [policy]")] = None
     presence: Annotated[Presence | None, _text("as in [policy]")] = None
+    custom_timeout_s: Annotated[
+        Annotated[float, Meta(gt=0, le=60)] | None, _text("as in [policy]")
+    ] = None
     key: Annotated[
         str | None,
         _text(

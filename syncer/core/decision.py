@@ -6,100 +6,17 @@ The model in ``tests/model`` drives this very function. INV-5, INV-6, INV-7; kin
 
 from __future__ import annotations
 
-import decimal
-import enum
-
-import msgspec
-
+from syncer.core.choosing import Conflict, choose, has_renewed
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence, RuleKind
+from syncer.core.outcome import ALONE, Around, ConflictKind, Decision, RowFact, Verdict
+from syncer.core.policy import Policy, Presence
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 
+__all__ = ["Around", "ConflictKind", "Decision", "RowFact", "Verdict", "conflict_kind", "decide"]
+
 OUTSIDE = "outside"
 """The path of a key whose rows are both outside of the table's filter: nothing is compared or written."""
-COMMIT_TIE_US = 1_000_000
-"""Commit times of MariaDB are whole seconds: closer than this is a tie (inclusive)."""
-
-
-class Verdict(enum.StrEnum):
-    """What becomes of a key in this cycle."""
-
-    EQUAL = "equal"
-    """Rows equal: clear marks <= lower on both sides."""
-    COPY = "copy"
-    """Make the target what the source is (its row or its absence)."""
-    HOLD = "hold"
-    """A person decides; marks stay."""
-    AMBIGUOUS = "ambiguous"
-    """A mark lies in (lower, upper]: read again (INV-5)."""
-    LATER = "later"
-    """Only marks after upper: nothing may be said yet."""
-    ALARM = "alarm"
-    """Rows differ and no side is marked: inexact marks on both sides, loudly."""
-
-
-class ConflictKind(enum.StrEnum):
-    """Why a person, a rule or the journal is concerned with a key."""
-
-    INSERT_INSERT = "insert_insert"
-    UPDATE_UPDATE = "update_update"
-    UPDATE_DELETE = "update_delete"
-    RECREATE = "recreate"
-    PRESENCE_AMBIGUOUS = "presence_ambiguous"
-    DRIFT = "drift"
-    APPLY_ERROR = "apply_error"
-    UNIQUE_VIOLATION = "unique_violation"
-    FK_PARENT_MISSING = "fk_parent_missing"
-    FK_CHILD_EXISTS = "fk_child_exists"
-    READ_BACK = "read_back"
-    GUARD = "guard"
-
-
-class RowFact(msgspec.Struct, frozen=True):
-    """
-    What a read says of one key on one side.
-
-    Attributes:
-        digest: digest of the row; None where it is absent.
-        rule_value: the rule column's value in a form whose order is the column's (see ``mysql/reader.py``); None for
-            NULL, a zero date, an absent row, or a rule without a column.
-        inside: the table's filter takes the row; of no account where there is no filter.
-    """
-
-    digest: str | None
-    rule_value: int | str | decimal.Decimal | None = None
-    inside: bool = True
-
-    @property
-    def present(self) -> bool:
-        """The row exists."""
-        return self.digest is not None
-
-    @property
-    def in_scope(self) -> bool:
-        """The row exists, and the filter takes it."""
-        return self.present and self.inside
-
-
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The result.
-
-    Attributes:
-        winner: the side whose state travels to the other; None unless the verdict is COPY.
-        conflict: its kind, where a journal entry is due; None for one-sided changes.
-        rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
-        path: how the rule came to its result: rule, tie, null, on_delete, incarnation, presence, exact, direction, one_sided.
-        possible: it may be no conflict: one side's history is known inexactly.
-    """
-
-    verdict: Verdict
-    winner: Side | None = None
-    conflict: ConflictKind | None = None
-    rule: str = ""
-    path: str = ""
-    possible: bool = False
 
 
 def decide(
@@ -107,6 +24,7 @@ def decide(
     rows: dict[Side, RowFact],
     horizons: dict[Side, Horizon],
     policy: Policy,
+    around: Around = ALONE,
     *,
     filtered: bool = False,
 ) -> Decision:
@@ -119,7 +37,8 @@ def decide(
     Args:
         marks: all uncleared marks of the key, read after the fence (INV-4).
         rows: one read per side, taken within *horizons*.
-        policy: total for the table (``Policy.holes`` is empty).
+        policy: total for the table (``lint.holes`` is empty).
+        around: the servers' clocks, and who asks the function of a custom rule.
         filtered: the table has a filter.
     """
     if any(_ambiguous(marks.of(side), horizons[side]) for side in SIDES):
@@ -142,16 +61,16 @@ def decide(
         return _one_way(policy, policy.direction.source, exact, inexact, marks, rows)
     exactly = [side for side in SIDES if exact[side]]
     if len(exactly) == 2:
-        return _conflict(marks, rows, policy)
+        return _conflict(marks, rows, policy, around)
     if len(exactly) == 1 and inexact[exactly[0].other] and _came_and_went(exactly[0], marks, rows):
-        return _unknown_history(marks, rows, policy)
+        return _unknown_history(marks, rows, policy, around)
     if not filtered and any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
-        return _conflict(marks, rows, policy)
+        return _conflict(marks, rows, policy, around)
     if len(exactly) == 1:
         return _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)
     if len(changed) == 1:
         return _one_inexact(changed[0], marks, rows)
-    return _unknown_history(marks, rows, policy)
+    return _unknown_history(marks, rows, policy, around)
 
 
 def _ambiguous(marks: SideMarks, horizon: Horizon) -> bool:
@@ -326,7 +245,9 @@ def _one_inexact(winner: Side, marks: KeyMarks, rows: dict[Side, RowFact]) -> De
     return Decision(verdict=Verdict.COPY, winner=winner, path="one_sided")
 
 
-def _unknown_history(marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy) -> Decision:
+def _unknown_history(
+    marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy, around: Around
+) -> Decision:
     """No exact change is known: nothing is deleted on a guess (INV-6)."""
     present = [side for side in SIDES if rows[side].present]
     unknown = [side for side in SIDES if marks.of(side).inexact_first is not None]
@@ -347,102 +268,19 @@ def _unknown_history(marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy)
             rule="presence=copy",
             path="presence",
         )
-    return _by_rule(ConflictKind.DRIFT, marks, rows, policy)
+    return choose(Conflict(ConflictKind.DRIFT, marks, rows, policy, around))
 
 
-def _conflict(marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy) -> Decision:
-    kind = conflict_kind(marks, rows)
-    if policy.rule.kind is RuleKind.HOLD:
-        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="hold", path="rule")
-    if policy.rule.kind is RuleKind.PREFER:
-        return _won(policy.rule.side or Side.A, kind, str(policy.rule), "rule")
-    if not (rows[Side.A].present and rows[Side.B].present):
-        return _update_delete(kind, marks, rows, policy)
-    return _by_rule(kind, marks, rows, policy)
-
-
-def _update_delete(
-    kind: ConflictKind, marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy
+def _conflict(
+    marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy, around: Around
 ) -> Decision:
-    """One side is absent: a column rule has nothing to compare; commit times have, unless on_delete is set."""
-    live = Side.A if rows[Side.A].present else Side.B
-    if policy.on_delete is None and policy.rule.column is None and policy.rule.kind.temporal:
-        return _by_commit_time(kind, marks, policy)
-    if policy.on_delete is OnDelete.UPDATE_WINS:
-        return _won(live, kind, "on_delete=update_wins", "on_delete")
-    if policy.on_delete is OnDelete.DELETE_WINS:
-        if _unseen_by_delete(marks.of(live).exact):
-            return _won(live, kind, "on_delete=delete_wins: another row", "incarnation")
-        return _won(live.other, kind, "on_delete=delete_wins", "on_delete")
-    return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_delete=hold", path="on_delete")
-
-
-def _renewed(touch: Touch | None) -> bool:
-    """Say whether the row that both had agreed on went and another came in its place (conflicts.md §4, recreate)."""
-    return touch is not None and touch.recreated and touch.first_op is not Op.INSERT
-
-
-def _unseen_by_delete(live: Touch | None) -> bool:
-    """Say whether the live row is younger than the last agreement: the other side's delete was not of it."""
-    return live is not None and (live.recreated or live.first_op is Op.INSERT)
-
-
-def _by_rule(
-    kind: ConflictKind, marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy
-) -> Decision:
-    rule = policy.rule
-    if rule.kind is RuleKind.HOLD:
-        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="hold", path="rule")
-    if rule.kind is RuleKind.PREFER:
-        return _won(rule.side or Side.A, kind, str(rule), "rule")
-    renewed = [side for side in SIDES if _renewed(marks.of(side).exact)]
-    if len(renewed) == 1:
-        winner = renewed[0] if rule.kind.takes_greater else renewed[0].other
-        return _won(winner, kind, f"{rule}: incarnation", "incarnation")
-    if rule.column is None:
-        return _by_commit_time(kind, marks, policy)
-    a, b = rows[Side.A].rule_value, rows[Side.B].rule_value
-    if a is None and b is None:
-        return _tie(kind, policy, "null")
-    if a is None or b is None:
-        if policy.on_null is OnNull.LOSE:
-            return _won(Side.A if b is None else Side.B, kind, "on_null=lose", "null")
-        return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_null=hold", path="null")
-    if a == b:
-        return _tie(kind, policy, "tie")
-    a_greater = a > b  # type: ignore[operator]  # both come from one column: one type
-    winner = Side.A if a_greater == rule.kind.takes_greater else Side.B
-    return _won(winner, kind, str(rule), "rule")
-
-
-def _by_commit_time(kind: ConflictKind, marks: KeyMarks, policy: Policy) -> Decision:
-    """Compare the commit times of the last exact changes; both must be known."""
-    a, b = marks.a.exact, marks.b.exact
-    if a is None or b is None or not a.commit_us or not b.commit_us:
-        return Decision(
-            verdict=Verdict.HOLD, conflict=kind, rule="no commit time: hold", path="null"
-        )
-    whole_seconds = a.commit_us % COMMIT_TIE_US == 0 or b.commit_us % COMMIT_TIE_US == 0
-    if abs(a.commit_us - b.commit_us) <= (COMMIT_TIE_US if whole_seconds else 0):
-        return _tie(kind, policy, "tie")
-    a_wins = (a.commit_us > b.commit_us) == policy.rule.kind.takes_greater
-    return _won(Side.A if a_wins else Side.B, kind, str(policy.rule), "rule")
-
-
-def _tie(kind: ConflictKind, policy: Policy, path: str) -> Decision:
-    if policy.on_tie in {OnTie.A, OnTie.B}:
-        return _won(Side(policy.on_tie.value), kind, f"on_tie={policy.on_tie.value}", path)
-    return Decision(verdict=Verdict.HOLD, conflict=kind, rule="on_tie=hold", path=path)
-
-
-def _won(winner: Side, kind: ConflictKind, rule: str, path: str) -> Decision:
-    return Decision(verdict=Verdict.COPY, winner=winner, conflict=kind, rule=rule, path=path)
+    return choose(Conflict(conflict_kind(marks, rows), marks, rows, policy, around))
 
 
 def conflict_kind(marks: KeyMarks, rows: dict[Side, RowFact]) -> ConflictKind:
     """Name the conflict from what each side did since both agreed, and from what is there now."""
     touches: list[Touch] = [t for t in (marks.a.exact, marks.b.exact) if t is not None]
-    if any(_renewed(touch) for touch in touches):
+    if any(has_renewed(touch) for touch in touches):
         return ConflictKind.RECREATE
     if rows[Side.A].present != rows[Side.B].present:
         return ConflictKind.UPDATE_DELETE

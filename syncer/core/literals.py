@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 
 def split_image(image: str) -> list[str]:
     r"""
@@ -61,3 +64,26 @@ def literal_value(text: str) -> str | None:
             found.append(char)
         at += 1
     return "".join(found)
+
+
+_WHOLE = re.compile(r"-?\d+\Z")
+_FRACTION = re.compile(r"-?\d*\.\d+\Z")
+_BYTES = re.compile(r"(?:_\w+ )?X'([0-9A-Fa-f]*)'\Z")
+
+Value = int | Decimal | str | bytes | None
+
+
+def value_of(literal: str) -> Value:
+    """
+    Return what a literal of an image stands for: a whole number, a DECIMAL, a text (dates and floats too), bytes, or None.
+
+    The few floats that have no exact text come as the expression that they are written by.
+    """
+    if literal == "NULL" or literal.startswith("'"):
+        return literal_value(literal)
+    if _WHOLE.match(literal):
+        return int(literal)
+    if _FRACTION.match(literal):
+        return Decimal(literal)
+    found = _BYTES.match(literal)
+    return bytes.fromhex(found[1]) if found else literal

@@ -22,14 +22,20 @@ TOP_ID = (1 << 63) - 1
 class Journal(Store):
     """The part of the ledger that people read."""
 
-    def journal_held(self, entries: Sequence[ConflictEntry]) -> list[int]:
+    def journal_held(self, entries: Sequence[ConflictEntry], *, skipped: bool = False) -> list[int]:
         """
         Write entries of keys that wait for a person, and return their ids in the order given.
 
         An entry with the kind and both images of one that is held already for that key adds nothing: it gets that id.
+
+        Args:
+            skipped: nobody is to answer: the differences are accepted.
         """
         now = self._clock.now()
         with self._writing():
+            if skipped:
+                status = ConflictStatus.SKIPPED
+                return [self._add_conflict(entry, status, None, now) for entry in entries]
             return [self._same_held(entry) or self._add_held(entry, now) for entry in entries]
 
     def _same_held(self, entry: ConflictEntry) -> int | None:

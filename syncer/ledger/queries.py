@@ -378,9 +378,7 @@ HELD_ENTRIES = """
 SELECT id, entry FROM conflict WHERE table_name = ? AND key = ? AND status = 'held' ORDER BY id DESC
 """
 SET_STATUS = "UPDATE conflict SET status = ?, changed_at = ? WHERE id = ?"
-SUPERSEDE = (
-    "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status = 'held'"
-)
+SUPERSEDE = "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status IN ('held', 'skipped')"
 DROP_CONFLICT = "DELETE FROM conflict WHERE id = ?"
 CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry, pruned"
 CONFLICT = f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE id = ?"
@@ -421,13 +419,19 @@ SELECT min(created_at) FROM (SELECT created_at FROM point WHERE id > 0 ORDER BY 
 
 SUM_RUNS = "SELECT table_id, side, sum((high - low) / step + 1), min(created_at) FROM run GROUP BY table_id, side"
 SUM_SPANS = "SELECT table_id, side, count(*), min(created_at) FROM span GROUP BY table_id, side"
-COUNT_HELD = "SELECT count(*) FROM (SELECT DISTINCT table_id, key FROM point WHERE id < 0)"
+COUNT_HELD = """
+SELECT count(*) FROM (SELECT DISTINCT table_id, key FROM point WHERE id < 0) AS p
+WHERE NOT EXISTS (
+  SELECT 1 FROM hold h JOIN conflict c ON c.id = h.conflict_id
+  WHERE h.table_id = p.table_id AND h.key = p.key AND c.status = 'skipped')
+"""
+"""Keys that wait for a person: those that are skipped by a rule do not."""
 
 # --- scope -----------------------------------------------------------------------------------------------------------
 
 SUPERSEDE_TABLE = """
 UPDATE conflict SET status = 'superseded', changed_at = ?
-WHERE status = 'held' AND id IN (SELECT conflict_id FROM hold WHERE table_id = ?)
+WHERE status IN ('held', 'skipped') AND id IN (SELECT conflict_id FROM hold WHERE table_id = ?)
 """
 
 FORGET_TABLE = (

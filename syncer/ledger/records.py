@@ -112,6 +112,8 @@ class ConflictStatus(enum.StrEnum):
     """Decided by a rule and written."""
     HELD = "held"
     """Waits for a person."""
+    SKIPPED = "skipped"
+    """The difference is accepted until either side changes the row again."""
     SUPERSEDED = "superseded"
     """Was held; since then decided otherwise, or the rows became equal."""
     REVERTED = "reverted"

@@ -15,6 +15,7 @@ import msgspec
 
 from syncer.core.key import Key
 from syncer.core.links import emptied
+from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable, write_order
 from syncer.errors import EpochLost, GuardFailed, ReconcileError, StatementRefused
@@ -53,6 +54,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
         expected: digest of the target's row as read; None: absent.
         meant: digest of the source's row; None: absent.
         image: the source's row as SQL literals; None: absent.
+        aside: the target's row, to be inserted again under a key that the target makes; None: it is not kept.
     """
 
     table: PairedTable
@@ -61,6 +63,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     expected: str | None
     meant: str | None
     image: str | None
+    aside: str | None = None
 
     @property
     def op(self) -> Op:
@@ -159,6 +162,7 @@ def apply_batch(
             return Applied(frozenset(), blocked)
         marker.write_batch(session, pair_id, batch_id, chosen)
         _write(session, [writes[at] for at in chosen], plan, dependents)
+        _set_asides(session, [writes[at] for at in chosen])
         _read_back(session, {at: writes[at] for at in chosen})
     except BaseException:
         session.rollback_quietly()
@@ -385,6 +389,37 @@ def _write(session: Session, writes: Sequence[Write], plan: Plan, dependents: De
         _insert(session, table, inserts)
     if plan is Plan.DELETES_LAST:
         _delete(session, grouped, dependents)
+
+
+def _set_asides(session: Session, writes: Sequence[Write]) -> None:
+    """Keep the rows that ``keep_both`` has overwritten."""
+    for table, numbered in _by_table(enumerate(write for write in writes if write.aside)):
+        _set_aside(session, table, [write.aside for _, write in numbered if write.aside])
+
+
+def _set_aside(session: Session, table: PairedTable, images: Sequence[str]) -> None:
+    """
+    Insert rows again under keys of the target's own.
+
+    To the stream these are new rows of the target like anybody's: none of our items, so they are marked and travel (INV-12).
+    """
+    schema = table.schema(session.side)
+    found = session.query(
+        "SELECT COUNT(*) FROM information_schema.key_column_usage "
+        "WHERE referenced_table_schema = %s AND referenced_table_name = %s",
+        (schema.on_server.database, schema.on_server.name),
+    )
+    if int(found[0][0]):
+        raise StatementRefused(
+            f"{session.where}: rows of {table.name} cannot get another key: other tables refer to them"
+        )
+    columns = table.writable(session.side)
+    keys = {name.lower() for name in schema.key}
+    kept = [at for at, column in enumerate(columns) if column.name.lower() not in keys]
+    for image in images:
+        literals = split_image(image)
+        row = ",".join(literals[at] for at in kept)
+        session.execute(statements.insert_rows(schema, [columns[at] for at in kept], [row]))
 
 
 def _write_apart(session: Session, grouped: Grouped, dependents: Dependents) -> None:

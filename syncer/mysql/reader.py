@@ -17,8 +17,8 @@ import msgspec
 from syncer.core.key import Key, Scalar
 from syncer.core.pairing import PairedTable
 from syncer.core.position import Coordinate, GtidSet
+from syncer.core.rules import RuleValue
 from syncer.core.schema import Column
-from syncer.core.side import Side
 from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import statements
@@ -26,17 +26,17 @@ from syncer.mysql.buckets import Division
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 
-RuleValue = int | str | decimal.Decimal
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _TEMPORAL = {"date", "datetime", "timestamp"}
+_TEXTS = cols.CHARACTERS | cols.MEMBERS
 
 
 class RowRead(msgspec.Struct, frozen=True):
-    """One row as read: its key as spelt there, its digest, the rule column's value, its image, whether the filter takes it."""
+    """One row as read: its key as spelt there, its digest, the values that rules read, its image, whether the filter takes it."""
 
     key: Key
     digest: str
-    rule_value: RuleValue | None
+    values: tuple[RuleValue | None, ...]
     image: str
     inside: bool = True
 
@@ -137,7 +137,7 @@ class SnapshotReader:
     def _rows(self, table: PairedTable, condition: str) -> dict[Key, RowRead]:
         side = self._session.side
         schema = table.schema(side)
-        rule = _rule_column(table, side)
+        read = [schema.column(name) for name in table.policy.columns]
         sql = statements.select_digests(
             schema,
             self._session.flavor,
@@ -145,19 +145,23 @@ class SnapshotReader:
             condition,
             lock=self._locking,
             images=table.writable(side),
-            extra=[_rule_select(rule), statements.select_in_scope(schema) if schema.where else "1"],
+            extra=[
+                statements.select_in_scope(schema) if schema.where else "1",
+                *map(_rule_select, read),
+            ],
             ordered=self._locking,
         )
         found: dict[Key, RowRead] = {}
         width = len(schema.key)
         for row in self._session.query(sql):
             key = cols.read_key(schema.key_columns, row)
-            *cells, whole, value, inside = row[width:]
+            tail = len(row) - len(read)
+            *cells, whole, inside = row[width:tail]
             if whole is None:
                 raise self._too_large(table)
-            digest = self._digest(table, cells)
+            values = tuple(map(_rule_value, read, row[tail:]))
             found[key] = RowRead(
-                key, digest, _rule_value(rule, value), _text(whole), bool(int(inside))
+                key, self._digest(table, cells), values, _text(whole), bool(int(inside))
             )
         self.rows_read += len(found)
         return found
@@ -356,29 +360,20 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def _rule_column(table: PairedTable, side: Side) -> Column | None:
-    name = table.policy.rule.column
-    if name is None:
-        return None
-    return table.schema(side).column(name)
-
-
-def _rule_select(column: Column | None) -> str:
-    if column is None:
-        return "NULL"
+def _rule_select(column: Column) -> str:
     name = statements.quote_name(column.name)
     if column.data_type in _TEMPORAL:
         return f"DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s.%f')"
     return f"CAST({name} AS CHAR)"
 
 
-def _rule_value(column: Column | None, value: object) -> RuleValue | None:
+def _rule_value(column: Column, value: object) -> RuleValue | None:
     """NULL and zero dates count as missing (conflicts.md §5)."""
-    if column is None or value is None:
+    if value is None:
         return None
     text = _text(value)
     if column.data_type in _INTEGER:
         return int(text)
     if column.data_type in _TEMPORAL:
         return None if text.startswith("0000-00-00") else text
-    return decimal.Decimal(text)
+    return text if column.data_type in _TEXTS else decimal.Decimal(text)

@@ -118,6 +118,7 @@ class Catalog:
         self._flowing: dict[int, PairedTable] = dict(flowing)
         self._generations: dict[TableName, int] = {}
         self._unsettled: set[TableName] = set()
+        self._halted: dict[int, str] = {}
         self._related: object = None
         self._dependents: dict[Side, Dependents] = {}
         self.layouts = layouts
@@ -163,6 +164,26 @@ class Catalog:
             self._flowing = {k: v for k, v in self._flowing.items() if k != table_id}
             self._ledger.pause(table_id, LOOKING)
 
+    def halt(self, table_id: int, reason: str) -> None:
+        """Let a table wait until ``release``, whatever is found of its definition."""
+        with self._lock:
+            self._halted[table_id] = reason
+            self._flowing = {k: v for k, v in self._flowing.items() if k != table_id}
+            self._ledger.pause(table_id, reason)
+
+    def release(self, table_id: int) -> None:
+        """Let a halted table flow as soon as its definition has been looked at again."""
+        with self._lock:
+            self._halted.pop(table_id, None)
+            paused = self._ledger.paused().get(table_id)
+            if paused is not None:
+                self.suspend(paused.table)
+        self.news.set()
+
+    def is_halted(self, table_id: int) -> bool:
+        """Say whether the table waits for ``release``."""
+        return table_id in self._halted
+
     def dependents(self, side: Side) -> Dependents:
         """Return, by parent, the flowing tables whose rows *side* deletes together with their parent."""
         flowing = self._flowing
@@ -203,7 +224,12 @@ class Catalog:
             yield self.generation(name) == generation
 
     def flow(self, table: PairedTable) -> None:
-        """Let a table flow; inside of ``settle``."""
+        """Let a table flow, unless it is halted; inside of ``settle``."""
+        halted = self._halted.get(table.table_id)
+        if halted is not None:
+            self._ledger.resume(table.table_id)
+            self._ledger.pause(table.table_id, halted)
+            return
         self._ledger.resume(table.table_id)
         self._flowing = {**self._flowing, table.table_id: table}
 

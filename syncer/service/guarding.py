@@ -190,7 +190,9 @@ def _is_of(stop: Stop, target: Side, op: Op) -> bool:
 
 
 def _forbidden(item: Planned) -> bool:
-    return item.table.guard.forbids(item.target, item.write().op)
+    guard = item.table.guard
+    kept = item.decision.keeps and guard.forbids(item.target, Op.INSERT)
+    return kept or guard.forbids(item.target, item.write().op)
 
 
 def _withheld(item: Planned) -> Planned:

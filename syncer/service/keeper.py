@@ -136,7 +136,9 @@ class Keeper:
             self._look_again_s = LOOK_AGAIN_S
         now = self._clock.monotonic()
         if wanted or now >= self._look_again_at:
-            for paused in self._ledger.paused().values():
+            for number, paused in self._ledger.paused().items():
+                if self._catalog.is_halted(number):
+                    continue
                 wanted.setdefault(paused.table, self._catalog.generation(paused.table))
             self._look_again_at = now + self._look_again_s
             self._look_again_s = min(LOOK_AGAIN_MOST_S, 2 * self._look_again_s)

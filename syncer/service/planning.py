@@ -8,12 +8,14 @@ from itertools import chain
 
 import msgspec
 
-from syncer.core.decision import ConflictKind, Decision, RowFact, Verdict, decide
+from syncer.core.decision import Around, ConflictKind, Decision, RowFact, Verdict, decide
 from syncer.core.key import Key, StoredKey
 from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
+from syncer.core.outcome import Answer, Consult
 from syncer.core.pairing import PairedTable
+from syncer.core.rules import Rule
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem
@@ -21,6 +23,7 @@ from syncer.ledger.requests import AskedConflict
 from syncer.mysql.applier import Write
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
+from syncer.service.customs import CustomRules, question
 from syncer.service.reading import KeyGroup
 
 PERSON = "person"
@@ -77,6 +80,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
             expected=there.digest if there else None,
             meant=source.digest if source else None,
             image=source.image if source else None,
+            aside=there.image if there and self.decision.keeps else None,
         )
 
     def item(self, detected_at: float) -> IntentItem:
@@ -140,14 +144,18 @@ def plan(
     horizons: Mapping[Side, Horizon],
     claims: Mapping[StoredKey, ClaimedKey],
     asked: Mapping[StoredKey, AskedConflict] | None = None,
+    *,
+    customs: CustomRules | None = None,
 ) -> list[Planned]:
-    """Decide every group of one table; *asked*: what a person answered, by key."""
+    """Decide every group of one table; *asked*: what a person answered, by key; *customs*: asks custom rules."""
     planned = []
     for group in groups:
         stored = tuple(table.store(key) for key in group.keys)
         joined = join_marks([marks.get(key, KeyMarks()) for key in stored])
         facts = {side: _fact(group.rows[side]) for side in SIDES}
-        decision = decide(joined, facts, dict(horizons), table.policy, filtered=bool(table.where))
+        around = Around(consult=_consult(customs, table, group, joined) if customs else None)
+        filtered = bool(table.where)
+        decision = decide(joined, facts, dict(horizons), table.policy, around, filtered=filtered)
         if group.crowded:
             decision = CROWDED
         claimed = [claims[key] for key in stored if key in claims]
@@ -177,7 +185,7 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
     rows = item.group.rows
     seen = (asked.entry.a_image, asked.entry.b_image)
     if (
-        item.decision.verdict not in {Verdict.HOLD, Verdict.COPY}
+        not (item.decision.verdict.waits or item.decision.verdict is Verdict.COPY)
         or item.group.crowded
         or source not in {None, take}
         or seen != tuple(shown_image(item.table, rows[side]) for side in SIDES)
@@ -191,6 +199,27 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
         path=PERSON,
     )
     return msgspec.structs.replace(item, decision=decision, actor=asked.resolution.actor)
+
+
+def _consult(customs: CustomRules, table: PairedTable, group: KeyGroup, marks: KeyMarks) -> Consult:
+    """Ask the function of a custom rule about one key."""
+
+    def ask(rule: Rule, kind: ConflictKind) -> Answer:
+        rows = {side: group.rows[side] for side in SIDES}
+        images = {
+            side: None if row is None else tuple(split_image(row.image))
+            for side, row in rows.items()
+        }
+        meta: dict[str, object] = {
+            "key": list(map(key_text, table.a.key_columns, group.keys[0])),
+        }
+        for side in SIDES:
+            touch = marks.of(side).exact
+            meta[f"{side}_op"] = touch.last_op.value if touch else None
+            meta[f"{side}_commit_us"] = touch.commit_us if touch else 0
+        return customs.ask(rule, question(table, kind, images, meta), table.policy.custom_timeout_s)
+
+    return ask
 
 
 def join_marks(found: list[KeyMarks]) -> KeyMarks:
@@ -222,7 +251,7 @@ def _join_side(found: list[SideMarks]) -> SideMarks:
 
 
 def _fact(row: RowRead | None) -> RowFact:
-    return RowFact(None) if row is None else RowFact(row.digest, row.rule_value, row.inside)
+    return RowFact(None) if row is None else RowFact(row.digest, row.values, row.inside)
 
 
 def shown_image(table: PairedTable, row: RowRead | None) -> tuple[str | None, ...] | None:

@@ -30,8 +30,10 @@ from syncer.service.catalog import Catalog
 from syncer.service.children import ChildFinder
 from syncer.service.chunks import ChunkComparer
 from syncer.service.copying import RangeCopier
+from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
 from syncer.service.guarding import Guards
+from syncer.service.halts import Halts
 from syncer.service.planning import Planned, plan
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
@@ -69,6 +71,7 @@ class Reconciler:
         probe: Probe = no_probe,
         copier: RangeCopier | None = None,
         restorer: Restorer | None = None,
+        customs: CustomRules | None = None,
     ) -> None:
         """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
         self._ledger = ledger
@@ -86,6 +89,8 @@ class Reconciler:
         self.chunks = ChunkComparer(
             ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
         )
+        self._customs = customs
+        self._halts = Halts(ledger, catalog, log)
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
         self._restorer = restorer
@@ -100,8 +105,8 @@ class Reconciler:
             TransientDatabaseError: marks are kept; call again after a while.
             StoppedWaiting: the run is ending.
         """
-        self._tables = self._catalog.flowing
         self._listen()
+        self._tables = self._catalog.flowing
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         moved = self._children.find() or moved
         now = self._clock.monotonic()
@@ -123,6 +128,7 @@ class Reconciler:
         An answer is over when its conflict is: written, equal by now, or held anew with other rows.
         """
         asked = self._ledger.asked()
+        self._halts.review([answer.conflict_id for answer in asked])
         if not asked and not self._answers:
             return
         known = {a.conflict_id for answers in self._answers.values() for a in answers.values()}
@@ -199,7 +205,9 @@ class Reconciler:
             stored = [table.store(key) for group in groups for key in group.keys]
             marks = self._ledger.marks_of(table_id, stored)
             answers = self._answers.get(table_id)
-            planned += plan(table, groups, marks, horizons, claims[table_id], answers)
+            planned += plan(
+                table, groups, marks, horizons, claims[table_id], answers, customs=self._customs
+            )
         return self._carry_out(planned, horizons)
 
     def _waiting(self, table: PairedTable) -> list[Key]:
@@ -225,7 +233,8 @@ class Reconciler:
         by_verdict[Verdict.HOLD] += withheld
         waiting += len(copies) - len(by_verdict[Verdict.COPY]) - len(withheld)
         self._clear_equal(by_verdict[Verdict.EQUAL], lower)
-        self._hold(by_verdict[Verdict.HOLD])
+        for verdict in (Verdict.HOLD, Verdict.HALT, Verdict.SKIP):
+            self._hold(by_verdict[verdict])
         self._alarm(by_verdict[Verdict.ALARM], horizons)
         self._deliver(by_verdict[Verdict.COPY], lower)
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
@@ -276,14 +285,20 @@ class Reconciler:
     def _hold(self, held: Sequence[Planned]) -> None:
         now = self._clock.now()
         for item in held:
-            ids = self._ledger.journal_held([item.entry(now, winner=None)])
+            verdict = item.decision.verdict
+            ids = self._ledger.journal_held(
+                [item.entry(now, winner=None)], skipped=verdict is Verdict.SKIP
+            )
             answers = self._answers.get(item.table.table_id, {})
             if any(key in answers for key in item.stored):
                 # What the answer was about is there no more, or it asks for what may not be written.
                 self._ledger.forget_request(ids[0])
             self._ledger.hold(item.table.table_id, item.stored, ids[0], item.lower)
-            self._log.warning(
-                "conflict.held",
+            if verdict is Verdict.HALT:
+                self._halts.halt(item.table.table_id, ids[0])
+            log = self._log.info if verdict is Verdict.SKIP else self._log.warning
+            log(
+                "conflict.skipped" if verdict is Verdict.SKIP else "conflict.held",
                 table=str(item.table.name),
                 conflict=str(item.decision.conflict),
                 rule=item.decision.rule,

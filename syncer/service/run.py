@@ -28,6 +28,7 @@ from syncer.service.catalog import Catalog
 from syncer.service.checking import beating_sides
 from syncer.service.closing import conclude
 from syncer.service.copying import RangeCopier
+from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer, Delivery
 from syncer.service.endings import Goal
 from syncer.service.heart import Heart
@@ -313,6 +314,9 @@ class Run:
             else None
         )
         restorer = Restorer(ledger, writers, clock, self._log) if writers else None
+        customs = CustomRules()
+        stack.callback(customs.close)
+        customs.load(catalog.flowing.values())
         reconciler = Reconciler(
             ledger=ledger,
             catalog=catalog,
@@ -327,6 +331,7 @@ class Run:
             copier=copier,
             restorer=restorer,
             throttle=throttle,
+            customs=customs,
         )
         goal = Goal(
             ledger=ledger,

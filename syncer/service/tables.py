@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from syncer.config import Config
+from syncer.core.lint import holes
 from syncer.core.naming import clashes
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName, TableSchema
@@ -120,15 +121,12 @@ def pair_table(
 ) -> PairedTable:
     """Pair the schemas of one table. Raises ConfigError where its policy asks for what a side does not have."""
     policy = config.policy_for(a.name)
-    holes = [
-        *policy.holes(a),
-        *(hole for hole in policy.holes(b) if hole not in policy.holes(a)),
-    ]
     ignored = {column.lower() for column in config.ignore_columns_for(a.name)}
     where = config.filter_for(a.name)
-    holes += where.problems(a, "a", ignored) + where.problems(b, "b")
-    if holes:
-        raise ConfigError("; ".join(holes))
+    found = dict.fromkeys([*holes(policy, a), *holes(policy, b)])
+    wrong = [*found, *where.problems(a, "a", ignored), *where.problems(b, "b")]
+    if wrong:
+        raise ConfigError("; ".join(wrong))
     theirs = {column.name.lower(): column for column in b.columns}
     keys = {column.lower() for column in a.key}
     columns = [

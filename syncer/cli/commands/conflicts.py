@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from syncer.ledger import ConflictRecord, Ledger
 
 GONE = "not held any more"
-STATUSES = ("open", "held", "pending", "applied", "superseded", "reverted", "all")
+STATUSES = ("open", "held", "pending", "applied", "skipped", "superseded", "reverted", "all")
 
 
 @click.group(

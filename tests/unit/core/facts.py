@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from syncer.core.decision import RowFact, decide
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence, Rule
+from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence
+from syncer.core.rules import parse_chain
 from syncer.core.side import Direction, Side
 from syncer.core.visibility import Horizon
 
@@ -50,8 +51,8 @@ def both(one, other):
 CLEAN = SideMarks()
 
 
-def row(text, value=None):
-    return RowFact(text, value)
+def row(text, *values):
+    return RowFact(text, values)
 
 
 def outside(text):
@@ -61,7 +62,9 @@ def outside(text):
 
 def policy(rule="hold", **modifiers):
     """Build a policy; modifiers are given as a configuration file would."""
-    return Policy(rule=Rule.parse(rule), **{n: _TYPES[n](v) for n, v in modifiers.items() if v})
+    first, *behind = parse_chain(rule)
+    given = {n: _TYPES[n](v) for n, v in modifiers.items() if v}
+    return Policy(rule=first, fallbacks=tuple(behind), **given)
 
 
 _TYPES = {

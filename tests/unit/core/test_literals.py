@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.core.literals import split_image
+from syncer.core.literals import split_image, value_of
 
 _ESCAPES = {"\0": "\\0", "\x1a": "\\Z", "\\": "\\\\", "'": "\\'"}
 
@@ -59,3 +61,29 @@ def test_a_text_never_leaves_its_quotes(one, other):
 )
 def test_what_a_comma_splits(image, parts):
     assert split_image(image) == parts
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"),
+    [
+        ("NULL", None),
+        ("'NULL'", "NULL"),
+        ("0", 0),
+        ("-12", -12),
+        ("18446744073709551615", 18446744073709551615),
+        ("1.50", Decimal("1.50")),
+        ("-.5", Decimal("-0.5")),
+        ("''", ""),
+        ("'it''s'", "it's"),
+        (r"'it\'s \\ \"so\"'", 'it\'s \\ "so"'),
+        (r"'a\nb\0c\Zd'", "a\nb\0c\x1ad"),
+        ("'1.5'", "1.5"),
+        ("X''", b""),
+        ("X'00FF'", b"\x00\xff"),
+        ("_latin1 X'E4'", b"\xe4"),
+        ("ST_X(1)", "ST_X(1)"),
+    ],
+)
+def test_a_literal_is_a_value(literal, value):
+    assert value_of(literal) == value
+    assert type(value_of(literal)) is type(value)

@@ -23,8 +23,8 @@ NUMBERS = paired(table(column(), column("note", "varchar")))
 WORDS = paired(table(text(), column("note", "varchar")))
 
 
-def read(key, digest, image=None, value=None):
-    return RowRead(key, digest, value, image or f"{key[0]!r},'{digest}'")
+def read(key, digest, image=None, values=()):
+    return RowRead(key, digest, values, image or f"{key[0]!r},'{digest}'")
 
 
 def group(a=None, b=None, *, keys=((1,),), **facts):
@@ -145,7 +145,7 @@ def test_the_rule_s_value_comes_from_the_rows():
     chosen = paired(
         table(column(), column("t")), policy=policy("newest:t", on_delete="hold", on_tie="hold")
     )
-    rows = group(read((1,), "x", value=1), read((1,), "y", value=2))
+    rows = group(read((1,), "x", values=(1,)), read((1,), "y", values=(2,)))
     (found,) = plan(chosen, [rows], {1: KeyMarks(exact(), exact())}, WITHIN, {})
     assert found.decision.winner is B
 

@@ -1,0 +1,201 @@
+"""
+Who wins a conflict: the policy's chain of rules, asked in turn. Pure. Source: conflicts.md §3-§5.
+
+A rule decides or leaves the matter open; the next one is asked then. Whatever nobody decides is held.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from syncer.core.mark import KeyMarks, Op, Touch
+from syncer.core.outcome import Around, ConflictKind, Decision, RowFact, Verdict
+from syncer.core.policy import OnDelete, OnNull, OnTie, Policy
+from syncer.core.rules import Rule, RuleKind, RuleValue
+from syncer.core.side import SIDES, Side
+
+COMMIT_TIE_US = 1_000_000
+"""Commit times of MariaDB are whole seconds: closer than this is a tie (inclusive)."""
+
+_WAITING = {
+    RuleKind.HOLD: Verdict.HOLD,
+    RuleKind.HALT: Verdict.HALT,
+    RuleKind.SKIP: Verdict.SKIP,
+}
+_KEPT = frozenset({ConflictKind.INSERT_INSERT, ConflictKind.DRIFT})
+"""Two rows that never were one: both can be kept."""
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """One conflict as every rule sees it."""
+
+    kind: ConflictKind
+    marks: KeyMarks
+    rows: dict[Side, RowFact]
+    policy: Policy
+    around: Around
+
+    @property
+    def live(self) -> bool:
+        """Both sides have a row."""
+        return all(self.rows[side].present for side in SIDES)
+
+    def value(self, side: Side, rule: Rule) -> RuleValue | None:
+        """Return what *rule* reads of the row of *side*."""
+        at = self.policy.columns.index((rule.column or "").lower())
+        values = self.rows[side].values
+        return values[at] if at < len(values) else None
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A rule leaves the matter open; *rule* and *path* say why the row is held where no other rule follows."""
+
+    rule: str
+    path: str
+
+
+def choose(conflict: Conflict) -> Decision:
+    """Ask the rules in turn."""
+    left = Left("hold", "rule")
+    for rule in conflict.policy.chain:
+        found = _ask(rule, conflict)
+        if isinstance(found, Decision):
+            return found
+        left = found
+    return Decision(verdict=Verdict.HOLD, conflict=conflict.kind, rule=left.rule, path=left.path)
+
+
+def _ask(rule: Rule, conflict: Conflict) -> Decision | Left:
+    kind = rule.kind
+    if kind.waits:
+        return Decision(
+            verdict=_WAITING[kind], conflict=conflict.kind, rule=kind.value, path="rule"
+        )
+    if kind is RuleKind.PREFER:
+        return _won(rule.side or Side.A, conflict, str(rule), "rule")
+    if kind is RuleKind.CUSTOM:
+        return _consult(rule, conflict)
+    if not conflict.live:
+        return _update_delete(rule, conflict)
+    renewed = [side for side in SIDES if has_renewed(conflict.marks.of(side).exact)]
+    if kind in {RuleKind.UPDATE_WINS, RuleKind.DELETE_WINS}:
+        if len(renewed) == 1:
+            # The delete was of the row that went: both rules keep the one that came in its place.
+            return _won(renewed[0], conflict, f"{rule}: incarnation", "incarnation")
+        return Left(f"{rule}, and both rows are there: hold", "rule")
+    if kind is RuleKind.KEEP_BOTH:
+        if conflict.kind in _KEPT or len(renewed) == 2:
+            won = _won(rule.side or Side.A, conflict, str(rule), "rule")
+            return msgspec.structs.replace(won, keeps=True)
+        return Left(f"{rule}, and both rows are one: hold", "rule")
+    if kind.tests:
+        return _by_test(rule, conflict)
+    if len(renewed) == 1:
+        winner = renewed[0] if kind.takes_greater else renewed[0].other
+        return _won(winner, conflict, f"{rule}: incarnation", "incarnation")
+    return _by_commit_time(rule, conflict) if rule.column is None else _by_value(rule, conflict)
+
+
+def _update_delete(rule: Rule, conflict: Conflict) -> Decision | Left:
+    """One side is absent: most rules have nothing to look at there; commit times have, unless on_delete is set."""
+    on_delete = conflict.policy.on_delete
+    if rule.kind is RuleKind.UPDATE_WINS:
+        return _by_absence(conflict, str(rule), "rule", delete=False)
+    if rule.kind is RuleKind.DELETE_WINS:
+        return _by_absence(conflict, str(rule), "rule", delete=True)
+    if on_delete is None and rule.column is None and rule.kind.temporal:
+        return _by_commit_time(rule, conflict)
+    if on_delete is OnDelete.HOLD:
+        return _held(conflict, "on_delete=hold", "on_delete")
+    if on_delete is None:
+        return Left("on_delete=hold", "on_delete")
+    return _by_absence(
+        conflict, f"on_delete={on_delete}", "on_delete", delete=on_delete is OnDelete.DELETE_WINS
+    )
+
+
+def _by_absence(conflict: Conflict, rule: str, path: str, *, delete: bool) -> Decision:
+    live = Side.A if conflict.rows[Side.A].present else Side.B
+    if not delete:
+        return _won(live, conflict, rule, path)
+    if _unseen_by_delete(conflict.marks.of(live).exact):
+        return _won(live, conflict, f"{rule}: another row", "incarnation")
+    return _won(live.other, conflict, rule, path)
+
+
+def has_renewed(touch: Touch | None) -> bool:
+    """Say whether the row that both had agreed on went and another came in its place (conflicts.md §4, recreate)."""
+    return touch is not None and touch.recreated and touch.first_op is not Op.INSERT
+
+
+def _unseen_by_delete(live: Touch | None) -> bool:
+    """Say whether the live row is younger than the last agreement: the other side's delete was not of it."""
+    return live is not None and (live.recreated or live.first_op is Op.INSERT)
+
+
+def _by_test(rule: Rule, conflict: Conflict) -> Decision | Left:
+    passing = [side for side in SIDES if rule.holds_for(conflict.value(side, rule))]
+    if len(passing) == 1:
+        return _won(passing[0], conflict, str(rule), "rule")
+    how = "both rows pass" if passing else "neither row passes"
+    return Left(f"{rule}, {how}: hold", "rule")
+
+
+def _by_value(rule: Rule, conflict: Conflict) -> Decision | Left:
+    on_null = conflict.policy.on_null
+    a, b = (conflict.value(side, rule) for side in SIDES)
+    if a is None and b is None:
+        return _tie(conflict, "null")
+    if a is None or b is None:
+        if on_null is OnNull.LOSE:
+            return _won(Side.A if b is None else Side.B, conflict, "on_null=lose", "null")
+        if on_null is OnNull.HOLD:
+            return _held(conflict, "on_null=hold", "null")
+        return Left("on_null=hold", "null")
+    if a == b:
+        return _tie(conflict, "tie")
+    a_greater = a > b  # type: ignore[operator]  # both come from one column: one type
+    winner = Side.A if a_greater == rule.kind.takes_greater else Side.B
+    return _won(winner, conflict, str(rule), "rule")
+
+
+def _by_commit_time(rule: Rule, conflict: Conflict) -> Decision | Left:
+    """Compare the commit times of the last exact changes; both must be known."""
+    a, b = conflict.marks.a.exact, conflict.marks.b.exact
+    if a is None or b is None or not a.commit_us or not b.commit_us:
+        return Left("no commit time: hold", "null")
+    whole_seconds = a.commit_us % COMMIT_TIE_US == 0 or b.commit_us % COMMIT_TIE_US == 0
+    if abs(a.commit_us - b.commit_us) <= (COMMIT_TIE_US if whole_seconds else 0):
+        return _tie(conflict, "tie")
+    a_wins = (a.commit_us > b.commit_us) == rule.kind.takes_greater
+    return _won(Side.A if a_wins else Side.B, conflict, str(rule), "rule")
+
+
+def _tie(conflict: Conflict, path: str) -> Decision | Left:
+    on_tie = conflict.policy.on_tie
+    if on_tie is None:
+        return Left("on_tie=hold", path)
+    if on_tie is OnTie.HOLD:
+        return _held(conflict, "on_tie=hold", path)
+    return _won(Side(on_tie.value), conflict, f"on_tie={on_tie.value}", path)
+
+
+def _consult(rule: Rule, conflict: Conflict) -> Decision | Left:
+    if conflict.around.consult is None:
+        return Left(f"{rule}, and nobody was asked: hold", "custom")
+    answer = conflict.around.consult(rule, conflict.kind)
+    if answer.winner is not None:
+        return _won(answer.winner, conflict, str(rule), "custom")
+    if answer.leaves:
+        return Left(f"{rule} leaves it open: hold", "custom")
+    return _held(conflict, f"{rule}: {answer.reason or 'hold'}", "custom")
+
+
+def _held(conflict: Conflict, rule: str, path: str) -> Decision:
+    return Decision(verdict=Verdict.HOLD, conflict=conflict.kind, rule=rule, path=path)
+
+
+def _won(winner: Side, conflict: Conflict, rule: str, path: str) -> Decision:
+    return Decision(
+        verdict=Verdict.COPY, winner=winner, conflict=conflict.kind, rule=rule, path=path
+    )

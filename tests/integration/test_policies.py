@@ -1,0 +1,105 @@
+"""Rules without a base row on real servers: both rows kept, a table halted, a difference accepted, a function asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed import oracle
+from tests.integration.harness import syncer as command
+from tests.integration.harness import wait_until
+
+RULES = {
+    "kept": "keep_both:a then hold",
+    "halted": "halt",
+    "skipped": "skip",
+    "asked": "custom:bigger:decide then prefer:b",
+    "tested": "equals:note=from b then hold",
+}
+FUNCTION = """
+def decide(kind, a, b, base, meta):
+    if meta["key"] == ["2"]:
+        raise ValueError(a["note"])
+    return "next" if a["n"] == b["n"] else "a" if a["n"] > b["n"] else "b"
+"""
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_every_table_has_its_rules(pair, database, product, tmp_path):
+    for name in RULES:
+        pair.script(
+            f"CREATE TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, note VARCHAR(20) NOT NULL)",
+            f"INSERT INTO {name} VALUES (1,0,'o'),(2,0,'o'),(3,0,'o')",
+            db=database,
+        )
+    entries = [f'[[table]]\nmatch = "{database}.{n}"\nrule = "{r}"' for n, r in RULES.items()]
+    config = tmp_path / "rules.toml"
+    config.write_text("\n".join(entries), "utf-8")
+    syncer = product("--config", config)
+    (syncer.folder / "bigger.py").write_text(FUNCTION, "utf-8")
+    syncer.until_in_sync()
+    for side, name, n in ((pair.a, "a", 2), (pair.b, "b", 1)):
+        change = f"SET n={n}, note='from {name}'"
+        side.script(
+            "INSERT INTO kept VALUES (100," + f"{n},'from {name}')",
+            f"UPDATE halted {change} WHERE id=1",
+            f"UPDATE skipped {change} WHERE id=1",
+            f"UPDATE asked {change}",
+            "UPDATE asked SET n=5 WHERE id=3",
+            f"UPDATE tested {change} WHERE id=1",
+            db=database,
+        )
+    syncer.until_in_sync(codes=(1,))
+    status = {c.table.split(".")[1] + c.key[0]: c for c in syncer.conflicts()}
+    found = oracle.read_pair(pair, database)
+
+    # keep_both: A's row has the key, B's a new one, on both sides.
+    assert found["kept"][0] == found["kept"][1]
+    rows = {key: row for (key,), row in found["kept"][0].items() if key >= 100}
+    assert rows.pop(100)[2] == "from a"
+    assert [row[1:] for row in rows.values()] == [(1, "from b")]
+
+    assert [found[name][0][1,][2] for name in ("tested", "asked")] == ["from b", "from a"]
+    assert [found[name][1][1,][2] for name in ("tested", "asked")] == ["from b", "from a"]
+    assert found["asked"][0][3,] == found["asked"][1][3,] == (3, 5, "from b")
+    assert status["asked2"].rule == "custom:bigger:decide: the function raised ValueError"
+    assert [status[key].status for key in ("asked2", "halted1", "skipped1")] == [
+        "held",
+        "held",
+        "skipped",
+    ]
+
+    # Halted: its other rows wait too, until the conflict is answered; a start changes nothing.
+    pair.a.script("UPDATE halted SET note='later' WHERE id=2", db=database)
+    pair.a.script("UPDATE skipped SET note='again' WHERE id=2", db=database)
+    syncer.until_in_sync(codes=(1,))
+    found = oracle.read_pair(pair, database)
+    assert found["halted"][1][2,][2] == "o"
+    assert found["skipped"][1][2,][2] == "again"
+    number = held_by(syncer, "halted")
+    command(
+        *("conflicts", "resolve", number, "--take", "a", "--ledger", syncer.ledger),
+        cwd=syncer.folder,
+    ).must(0)
+    running = syncer.start()
+
+    def flows() -> tuple[bool, object]:
+        halted = oracle.read_pair(pair, database)["halted"]
+        return halted[0] == halted[1] and halted[1][2,][2] == "later", halted
+
+    wait_until("the halted table flows again", flows)
+    running.stop().must(0, 1)
+
+    # Skipped: a new change of either side opens it again.
+    pair.b.script("UPDATE skipped SET note='from a', n=2 WHERE id=1", db=database)
+    syncer.until_in_sync(codes=(1,))
+    assert [c.status for c in syncer.conflicts() if ".skipped" in c.table] == ["superseded"]
+
+
+def held_by(product, table: str) -> int:
+    listed = command("conflicts", "list", "--json", "--ledger", product.ledger, cwd=product.folder)
+    (number,) = (
+        record["conflict_id"]
+        for record in listed.must(1).document()["conflicts"]
+        if record["entry"]["table"].endswith(f".{table}")
+    )
+    return number
