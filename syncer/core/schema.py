@@ -53,6 +53,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         pad_space: its collation ignores trailing spaces.
         members: of ENUM and SET, in order; else ().
         generated: virtual or stored generated: never written, still compared if stored or virtual.
+        expression: of a generated column, in its server's words; else empty.
         has_default: an INSERT that leaves it out does not need a value for it.
         on_update: it becomes the time of any UPDATE that does not name it.
         by_value: the other side is of the other flavour: JSON is compared by its content, and -0 is 0.
@@ -77,6 +78,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     auto_increment: bool = False
     has_default: bool = True
     on_update: bool = False
+    expression: str = ""
     by_value: bool = False
     by_bytes: bool = False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from syncer.core.schema import Column, TableSchema
 from syncer.mysql import columns as cols
 
@@ -13,6 +15,8 @@ _FAMILIES: tuple[tuple[str, frozenset[str]], ...] = (
 )
 """Types within one family hold comparable values and have one canonical form; any other type stands for itself."""
 
+_SPELLING = re.compile(r"[\s()`\\]+|\b_utf8(?:mb[34])?(?=\\?')", re.IGNORECASE)
+"""What one server writes into an expression and the other does not."""
 _SAME_CHARSET = {"utf8": "utf8mb4", "utf8mb3": "utf8mb4"}
 
 
@@ -101,3 +105,28 @@ def _family(column: Column) -> str:
 
 def _charset(column: Column) -> str | None:
     return _SAME_CHARSET.get(column.charset or "", column.charset)
+
+
+def other_expressions(
+    a: TableSchema, b: TableSchema, ignored: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
+    """
+    Return the columns that both sides generate and by expressions that read differently: (name, what each is).
+
+    Servers write an expression in words of their own, so two that read differently may well be one.
+    """
+    theirs = {column.name.lower(): column for column in b.columns}
+    found = []
+    for column in a.columns:
+        name = column.name.lower()
+        other = theirs.get(name)
+        if name in ignored or other is None or not (column.generated and other.generated):
+            continue
+        if _plain(column.expression) != _plain(other.expression):
+            words = f"{column.expression} on side a and {other.expression} on side b"
+            found.append((column.name, words))
+    return found
+
+
+def _plain(expression: str) -> str:
+    return _SPELLING.sub("", expression).lower()

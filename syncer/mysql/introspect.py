@@ -31,7 +31,7 @@ WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {scope}
 _COLUMNS = """
 SELECT table_schema, table_name, column_name, ordinal_position, data_type, column_type, is_nullable,
   character_maximum_length, numeric_precision, numeric_scale, datetime_precision, character_set_name, collation_name, extra,
-  column_default
+  column_default, generation_expression
 FROM information_schema.columns WHERE {scope} ORDER BY table_schema, table_name, ordinal_position
 """
 _INDEXES = """
@@ -177,6 +177,7 @@ def _column(row: Sequence[Any], padded: set[str] | None, json_columns: Collectio
         collation,
         extra,
         default,
+        expression,
     ) = row
     kind = str(data_type).lower()
     members: tuple[str, ...] = ()
@@ -207,6 +208,7 @@ def _column(row: Sequence[Any], padded: set[str] | None, json_columns: Collectio
         auto_increment="auto_increment" in extra.lower(),
         has_default=nullable == "YES" or default is not None or bool(_FILLED.search(extra)),
         on_update="on update" in extra.lower(),
+        expression=expression or "",
     )
 
 

@@ -8,7 +8,7 @@ from syncer.core.cascade import CASCADING
 from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import Side
 from syncer.mysql.columns import MEMBERS, unsupported
-from syncer.mysql.compatibility import compare
+from syncer.mysql.compatibility import compare, other_expressions
 from syncer.mysql.findings import Finding, Level
 from syncer.mysql.flavor import Flavor, Version
 
@@ -161,6 +161,15 @@ def check_both(
         left_out = ignored.get(name, frozenset())
         for difference in compare(a[name], b[name], left_out, ignore_extra=ignore_extra):
             add(Level.ERROR, None, "schema_differs", name, difference, "make both sides alike")
+        for made, words in other_expressions(a[name], b[name], left_out):
+            add(
+                Level.WARNING,
+                None,
+                "generated_differs",
+                name,
+                f"generated column {made} is {words}: rows for which the two differ are held",
+                "give both the same expression, or put the column into ignore_columns",
+            )
         for column, other in zip(a[name].key_columns, b[name].key_columns, strict=False):
             if column.collation != other.collation and column.data_type not in MEMBERS:
                 add(

@@ -112,3 +112,26 @@ def test_a_table_on_one_side_only_is_named():
     schema = table(ID)
     found = check_both({schema.name: schema}, {})
     assert [(f.code, f.side) for f in found] == [("table_missing", Side.B)]
+
+
+def generated(expression):
+    return column("g", generated=True, expression=expression)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("(`n` * 2)", "`n` * 2", False),
+        ("concat(`v`,_utf8mb4\\'-\\')", "concat(`v`,'-')", False),
+        ("(`n` * 2)", "(`n` * 3)", True),
+        ("upper(`v`)", "lower(`v`)", True),
+    ],
+)
+def test_generated_columns_with_other_expressions_are_warned_of_by_name(one, other, differ):
+    a, b = table(ID, generated(one)), table(ID, generated(other))
+    found = check_both({a.name: a}, {b.name: b})
+    assert [finding.code for finding in found] == ["generated_differs"] * differ
+    if differ:
+        assert str(found[0].level) == "warning"
+        assert f"generated column g is {one} on side a and {other} on side b" in found[0].message
+    assert check_both({a.name: a}, {b.name: b}, {a.name: frozenset({"g"})}) == []
