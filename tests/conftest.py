@@ -21,7 +21,7 @@ import pytest
 
 from testbed.binaries import FLAVORS, Flavor, ServerMissingError
 from testbed.provision import PAIRS, Pair, PairName, describe, new_server
-from tests.figures import totals
+from tests.figures import lines, totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -233,13 +233,12 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if totals:
+    failed = any(terminalreporter.stats.get(outcome) for outcome in ("failed", "error"))
+    if told := lines(totals, failed=failed):
         form = "full" if os.environ.get("SYNCER_FAULT") == "full" else "short"
-        terminalreporter.section(f"faults ({form} form)")
-        for name in sorted(totals):
-            terminalreporter.line(f"{name}: {totals[name]}")
-        if not terminalreporter.stats.get("failed") and not terminalreporter.stats.get("error"):
-            terminalreporter.line("lost 0, resurrected 0")
+        terminalreporter.section(f"figures (faults in their {form} form)")
+        for line in told:
+            terminalreporter.line(line)
     _, missing = _servers()
     used = config.stash[_USED]
     if used or missing:

@@ -9,6 +9,7 @@ import pytest
 from testbed import oracle
 from testbed.provision import Pair
 from testbed.workload import Log, RowWrite, Transaction
+from tests.figures import FAULTS, WRITES, totals
 from tests.integration.harness import Conflict
 from tests.soak.run import Soak
 from tests.soak.verdict import COLUMNS, judge
@@ -29,6 +30,8 @@ def test_two_laps_of_chaos_lose_nothing(fresh_server, tmp_path):
     assert soak.quiet_points == 2, lines
     assert soak.checked > 100, lines
     assert sum(soak.counts.values()) > 4, lines
+    totals[WRITES] += soak.checked
+    totals[FAULTS] += sum(soak.counts.values())
 
 
 def _row(stamp: str) -> tuple:
