@@ -331,3 +331,26 @@ def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
     after = syncer("guard", "list", "--json")
     assert (after.code, after.json["stopped"][0]["left"]) == (0, 120)
     assert "goes on" in syncer("guard", "list").out
+
+
+def test_a_policy_is_explained_in_words_and_for_machines(syncer, tmp_path):
+    (tmp_path / "syncer.toml").write_text(
+        '[policy]\nrule = "newest:t"\non_delete = "hold"\non_tie = "a"\n'
+        '[[table]]\nmatch = "shop.*"\nrule = "prefer:b"\n'
+    )
+    shown = syncer("policy", "explain", "shop.orders")
+    assert shown.code == 0
+    assert "what side B has stands" in shown.out
+    assert "depends on when changes are compared: prefer:b" in shown.out
+    found = syncer("policy", "explain", "crm.people", "--json").json
+    assert (found["rules"], found["modifiers"]["on_tie"]) == (["newest:t"], "a")
+    assert found["outcomes"][0]["kinds"][:2] == ["insert_insert", "update_update"]
+    assert found["depends_on_timing"] == ["on_tie=a: ties are not transitive"]
+    for words, message in (
+        (["orders"], "name it as database.table"),
+        (["crm.x", "--rule", "delete_wins"], "leaves rows open"),
+    ):
+        refused = syncer("policy", "explain", *words)
+        assert refused.code == 2
+        assert message in refused.err
+        assert refused.err.count("\n") == 1

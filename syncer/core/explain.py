@@ -1,0 +1,248 @@
+"""
+A policy in words: what becomes of every kind of conflict. Pure.
+
+Nothing here knows what a rule does: every line is a question that ``decide`` was asked, with each side in either part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from syncer.core.decision import decide
+from syncer.core.lint import Cell
+from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
+from syncer.core.outcome import Answer, Around, Decision, RowFact, Verdict
+from syncer.core.policy import Policy
+from syncer.core.rules import Rule, RuleKind, RuleValue
+from syncer.core.side import SIDES, Direction, Side
+from syncer.core.visibility import Horizon
+
+_AT = Horizon(10, 10)
+_OPS: dict[Cell, tuple[str, str]] = {
+    Cell.INSERT_INSERT: ("i", "i"),
+    Cell.UPDATE_UPDATE: ("u", "u"),
+    Cell.UPDATE_DELETE: ("u", "d"),
+    Cell.RECREATE_UPDATE: ("di", "u"),
+    Cell.RECREATE_DELETE: ("di", "d"),
+    Cell.RECREATE_RECREATE: ("di", "di"),
+}
+_WAITING = {
+    Verdict.HOLD: "held: a person decides",
+    Verdict.HALT: "held, and the table waits until a person decides",
+    Verdict.SKIP: "left as it is, until either side changes the row again",
+}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What becomes of some kinds of conflict.
+
+    Attributes:
+        kinds: the kinds; one that falls into cells is told by them, as ``recreate against update``.
+        when: what is found, in words; "" for whatever is found.
+        outcome: what stands on both sides then, in words.
+        rule: the rule or modifier that says so, as in the journal.
+    """
+
+    kinds: tuple[str, ...]
+    when: str
+    outcome: str
+    rule: str
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """What one rule may find: the values for the side in the first part and for the other, and who they are."""
+
+    when: str
+    values: tuple[RuleValue | None, RuleValue | None] = (1, 1)
+    times: tuple[int, int] | None = None
+    answer: bool | None = None
+    first: str = ""
+    second: str = ""
+
+
+_SAME_TIME = (5_000_001, 5_000_001)
+_OTHER_TIMES = (9_000_001, 5_000_001)
+_NO_TIME = (0, 0)
+
+
+def explain(policy: Policy) -> tuple[Outcome, ...]:
+    """Say what becomes of every kind of conflict, in words."""
+    if policy.direction is not Direction.BOTH:
+        source = policy.direction.source or Side.A
+        return (
+            Outcome(
+                kinds=("every kind",),
+                when="",
+                outcome=f"what side {source.value.upper()} has stands",
+                rule=f"direction={policy.direction}",
+            ),
+        )
+    told: dict[tuple[tuple[str, str, str], ...], list[str]] = {}
+    for cell in Cell:
+        lines = tuple(_lines(cell, policy))
+        told.setdefault(lines, []).append(cell.value)
+    found = [
+        Outcome(kinds=tuple(kinds), when=when, outcome=outcome, rule=rule)
+        for lines, kinds in told.items()
+        for when, outcome, rule in lines
+    ]
+    return (*found, *_unknown(policy))
+
+
+def _unknown(policy: Policy) -> Iterator[Outcome]:
+    for when, reason in (
+        ("no stream ever told of the row (baseline)", Reason.BASELINE),
+        ("a gap in the history may hide a delete", Reason.PURGED),
+    ):
+        marks = SideMarks(None, 0, 0, reason)
+        rows = {Side.A: RowFact("a"), Side.B: RowFact(None)}
+        found = decide(KeyMarks(marks, marks), rows, dict.fromkeys(SIDES, _AT), policy)
+        copied = found.verdict is Verdict.COPY
+        outcome = "the row is copied" if copied else _WAITING[found.verdict]
+        yield Outcome(kinds=("presence_ambiguous",), when=when, outcome=outcome, rule=found.rule)
+
+
+def _lines(
+    cell: Cell, policy: Policy, at: int = 0, before: tuple[_Case, ...] = ()
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (when, outcome, rule) of one cell: the cases of the rule at *at*, and of the next where it leaves one open."""
+    last = at == len(policy.chain) - 1
+    for case in _cases(policy.chain[at], cell):
+        found = _both(cell, policy, (*before, case))
+        left = not last and _is_left(cell, policy, at, (*before, case))
+        if left:
+            yield from _lines(cell, policy, at + 1, (*before, case))
+            continue
+        when = "; ".join(part.when for part in (*before, case) if part.when)
+        yield when, _words(cell, case, *found), found[0].rule
+
+
+def _is_left(cell: Cell, policy: Policy, at: int, cases: tuple[_Case, ...]) -> bool:
+    """Whether the rule at *at* leaves its case open: another rule behind it would be asked."""
+    probe = msgspec.structs.replace(
+        policy, fallbacks=(*policy.chain[1 : at + 1], Rule(RuleKind.SKIP))
+    )
+    return policy.chain[at].kind is not RuleKind.SKIP and all(
+        decision.verdict is Verdict.SKIP for decision in _both(cell, probe, cases)
+    )
+
+
+def _cases(rule: Rule, cell: Cell) -> list[_Case]:
+    kind = rule.kind
+    if kind is RuleKind.CUSTOM:
+        return [
+            _Case(f"{rule} names a side", answer=True, first="what it names stands"),
+            _Case(f"{rule} leaves it open"),
+        ]
+    if kind.compares and rule.column is None:
+        unknown = _Case("a commit time is not known", times=_NO_TIME)
+        if cell is Cell.DRIFT:
+            return [unknown]
+        return [
+            _Case(
+                "the commit times differ",
+                times=_OTHER_TIMES,
+                first="the later change stands",
+                second="the earlier change stands",
+            ),
+            _Case("the commit times are equal", times=_SAME_TIME),
+            unknown,
+        ]
+    if cell.absent or (cell is Cell.RECREATE_UPDATE and not kind.tests):
+        return [_Case("")]
+    if kind.compares:
+        return [
+            _Case(
+                f"{rule.column} differs",
+                (2, 1),
+                first=f"the row with the greater {rule.column} stands",
+                second=f"the row with the smaller {rule.column} stands",
+            ),
+            _Case(f"{rule.column} is equal"),
+            _Case(
+                f"{rule.column} is NULL on one side",
+                (1, None),
+                first="the row with a value stands",
+                second="the row with NULL stands",
+            ),
+            _Case(f"{rule.column} is NULL on both sides", (None, None)),
+        ]
+    if kind.tests:
+        return [
+            _Case(f"one row passes {rule}", (1, 0), first="the row that passes stands"),
+            _Case(f"both or neither pass {rule}", (0, 0)),
+        ]
+    return [_Case("")]
+
+
+def _both(cell: Cell, policy: Policy, cases: tuple[_Case, ...]) -> tuple[Decision, Decision]:
+    """Ask twice: side A in the first part of every case, then side B."""
+    return _ask(cell, policy, cases, Side.A), _ask(cell, policy, cases, Side.B)
+
+
+def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> Decision:
+    # Every rule reads a column of its own, and a test is passed by 1: what one finds says nothing of the others.
+    rules = [
+        msgspec.structs.replace(
+            rule,
+            kind=RuleKind.EQUALS if rule.kind.tests else rule.kind,
+            column=None if rule.column is None else f"c{at}",
+            test="1" if rule.kind.tests else rule.test,
+        )
+        for at, rule in enumerate(policy.chain)
+    ]
+    asked = msgspec.structs.replace(policy, rule=rules[0], fallbacks=tuple(rules[1:]))
+    times = next((case.times for case in cases if case.times), _NO_TIME)
+    named = any(case.answer for case in cases)
+    marks, rows = {}, {}
+    for part, side in enumerate((first, first.other)):
+        values = [
+            cases[at].values[part] if at < len(cases) else 1
+            for at, rule in enumerate(rules)
+            if rule.column is not None
+        ]
+        ops = None if cell is Cell.DRIFT else _OPS[cell][part]
+        gone = ops is not None and ops.endswith("d")
+        marks[side] = SideMarks(None, 0, 0) if ops is None else _marks(ops, times[part])
+        rows[side] = RowFact(None) if gone else RowFact(side.value, tuple(values))
+
+    def consult(_rule: Rule, _kind: object) -> Answer:
+        return Answer(winner=first) if named else Answer(leaves=True)
+
+    found = decide(
+        KeyMarks(marks[Side.A], marks[Side.B]),
+        rows,
+        dict.fromkeys(SIDES, _AT),
+        asked,
+        Around(consult=consult),
+    )
+    for rule, shown in zip(rules, policy.chain, strict=True):
+        found = msgspec.structs.replace(found, rule=found.rule.replace(str(rule), str(shown)))
+    return found
+
+
+def _marks(ops: str, commit_us: int) -> SideMarks:
+    touch: Touch | None = None
+    for op in ops:
+        one = Touch(5, 5, Op(op), Op(op), recreated=False, commit_us=commit_us)
+        touch = one if touch is None else touch.fold(one)
+    return SideMarks(exact=touch)
+
+
+def _words(cell: Cell, case: _Case, of_a: Decision, of_b: Decision) -> str:
+    if of_a.verdict.waits:
+        return _WAITING[of_a.verdict]
+    if of_a.winner is of_b.winner and of_a.winner is not None:
+        side = of_a.winner.value.upper()
+        if of_a.keeps:
+            return f"the row of side {side} keeps the key, the other one gets a new key"
+        return f"what side {side} has stands"
+    mine = of_a.winner is Side.A
+    if case.first:
+        return case.first if mine else case.second or "the other row stands"
+    if cell.absent:
+        return "the row stays" if mine else "the row is deleted"
+    return "the new row stands" if mine else "the old row stands"
