@@ -484,10 +484,15 @@ def _delete(session: Session, grouped: Grouped, dependents: Dependents) -> None:
             session.execute(statements.delete_rows(table.schema(session.side), keys))
 
 
+def _most_bytes(session: Session) -> int:
+    """How long the rows of one statement may be, together."""
+    return min(STATEMENT_BYTES, session.most_bytes // 2)
+
+
 def _insert(session: Session, table: PairedTable, writes: Sequence[Write]) -> None:
     schema = table.schema(session.side)
     images = [write.image for write in writes if write.image is not None]
-    for batch in statements.split_by_bytes(images, STATEMENT_BYTES):
+    for batch in statements.split_by_bytes(images, _most_bytes(session)):
         try:
             session.execute(statements.insert_rows(schema, table.writable(session.side), batch))
         except StatementRefused as error:
@@ -507,7 +512,7 @@ def _update(session: Session, table: PairedTable, writes: Sequence[Write]) -> No
         return
     columns = table.writable(session.side)
     if not schema.unique and not schema.triggers and all(w.key == w.target_key for w in writes):
-        for batch in statements.split_by_bytes([image for image, _ in pairs], STATEMENT_BYTES):
+        for batch in statements.split_by_bytes([image for image, _ in pairs], _most_bytes(session)):
             session.execute(statements.overwrite_rows(schema, columns, batch))
         return
     for image, key in pairs:

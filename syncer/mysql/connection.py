@@ -7,6 +7,7 @@ The only importer of PyMySQL beside ``failures.py``: driver errors are translate
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -168,6 +169,11 @@ class Session:
     def server_identity(self) -> str:
         """Ask who the server is: MySQL ``server_uuid``, MariaDB ``server_id`` (see ``StreamPosition.server``)."""
         return str(self.query(f"SELECT @@GLOBAL.{self.flavor.identity_variable}")[0][0])
+
+    @functools.cached_property
+    def most_bytes(self) -> int:
+        """The longest statement that the server takes, and the longest value that it makes (``max_allowed_packet``)."""
+        return int(self.query("SELECT @@SESSION.max_allowed_packet")[0][0])
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """

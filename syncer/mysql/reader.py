@@ -40,6 +40,11 @@ class RowRead(msgspec.Struct, frozen=True):
     image: str
     inside: bool = True
 
+    @property
+    def whole(self) -> bool:
+        """The row has an image; one above its server's ``max_allowed_packet`` has none."""
+        return bool(self.image)
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """
@@ -157,11 +162,13 @@ class SnapshotReader:
             key = cols.read_key(schema.key_columns, row)
             tail = len(row) - len(read)
             *cells, whole, inside = row[width:tail]
-            if whole is None:
-                raise self._too_large(table)
             values = tuple(map(_rule_value, read, row[tail:]))
             found[key] = RowRead(
-                key, self._digest(table, cells), values, _text(whole), bool(int(inside))
+                key,
+                self._digest(table, cells),
+                values,
+                "" if whole is None else _text(whole),
+                bool(int(inside)),
             )
         self.rows_read += len(found)
         return found

@@ -39,6 +39,7 @@ from syncer.mysql.applier import (
     apply_ranges,
 )
 from syncer.mysql.reader import ChunkValues
+from syncer.service.oversize import above_packet, size_note
 from syncer.service.planning import PERSON, Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker
@@ -170,6 +171,16 @@ class Delivery:
             TransientDatabaseError: the server failed; marks are kept.
             EpochLost: another syncer has the pair.
         """
+        large = self._above_packet(planned, batch)
+        if large:
+            self._ledger.drop(batch.batch_id)
+            for item in large:
+                note = size_note(item.table, [self.target])
+                self._hold(item, ConflictKind.APPLY_ERROR, note)
+            planned = [item for item in planned if item not in large]
+            if not planned:
+                return
+            batch = self._again(planned, batch)
         refused: StatementRefused | None = None
         met: set[ConflictKind] = set()
         for number, attempt in enumerate(Plan):
@@ -195,6 +206,15 @@ class Delivery:
             return
         for half in halves(planned):
             self.deliver(half, self._again(half, batch))
+
+    def _above_packet(self, planned: Sequence[Planned], batch: Batch) -> list[Planned]:
+        """Return what the target would take for too long a statement; it would end the connection over it."""
+        try:
+            most = self._worker.apply_session().most_bytes
+        except TransientDatabaseError:
+            self._ledger.drop(batch.batch_id)
+            raise
+        return [p for p in planned if above_packet(p.table, p.write().image, most)]
 
     def _is_worth(
         self, plan: Plan, met: Collection[ConflictKind], planned: Sequence[Planned]

@@ -24,6 +24,7 @@ from syncer.mysql.applier import Write
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
 from syncer.service.customs import CustomRules, question
+from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup
 
 PERSON = "person"
@@ -108,6 +109,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     ) -> ConflictEntry:
         """The journal entry, with both images."""
         rows = self.group.rows
+        if self.decision.path == SIZE and not note:
+            note = size_note(self.table, large_rows(rows))
         a, b = self.marks.a.exact, self.marks.b.exact
         return ConflictEntry(
             table=str(self.table.name),
@@ -155,7 +158,10 @@ def plan(
         facts = {side: _fact(group.rows[side]) for side in SIDES}
         around = Around(consult=_consult(customs, table, group, joined) if customs else None)
         filtered = bool(table.where)
-        decision = decide(joined, facts, dict(horizons), table.policy, around, filtered=filtered)
+        large = large_rows(group.rows)
+        policy = plain_policy(table.policy) if large else table.policy
+        decision = decide(joined, facts, dict(horizons), policy, around, filtered=filtered)
+        decision = put_off(decision, large) if large else decision
         if group.crowded:
             decision = CROWDED
         claimed = [claims[key] for key in stored if key in claims]
@@ -187,6 +193,7 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
     if (
         not (item.decision.verdict.waits or item.decision.verdict is Verdict.COPY)
         or item.group.crowded
+        or item.decision.path == SIZE
         or source not in {None, take}
         or seen != tuple(shown_image(item.table, rows[side]) for side in SIDES)
     ):
@@ -256,7 +263,7 @@ def _fact(row: RowRead | None) -> RowFact:
 
 def shown_image(table: PairedTable, row: RowRead | None) -> tuple[str | None, ...] | None:
     """Return a row as the journal keeps it: the literals of the written columns, None for those that are redacted."""
-    if row is None:
+    if row is None or not row.whole:
         return None
     hidden = {name.lower() for name in table.redacted}
     literals = split_image(row.image)

@@ -1,0 +1,74 @@
+"""Rows larger than max_allowed_packet: held by name, while everything else flows; never an end, never for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.harness import syncer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.provision import Pair
+    from tests.integration.harness import Product
+
+SMALL = 1 << 20
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_row_above_the_packet_of_either_server_is_held_and_all_else_flows(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """Side b took both rows while its limit was higher: now it can neither take the one nor give the other."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT, n INT)", db=database)
+    large = f"REPEAT('x', {2 * SMALL})"
+    pair.a.script(
+        f"INSERT INTO t VALUES (1, 'v', 0), (2, {large}, 0), (3, {large}, 0), (4, {large}, 0)",
+        db=database,
+    )
+    product_ = product("--rule", "prefer:a")
+    product_.until_in_sync()
+    limit = "max_allowed_packet"
+    before = pair.b.query(f"SELECT @@GLOBAL.{limit}")[0][0]
+
+    def numbers(server) -> list:
+        return sorted(server.query(f"SELECT id, n, LENGTH(v) FROM {database}.t"))
+
+    try:
+        pair.b.query(f"SET GLOBAL {limit} = {SMALL}")
+        pair.a.script("UPDATE t SET n = 1", "INSERT INTO t VALUES (5, 'flows', 1)", db=database)
+        pair.a.script("DELETE FROM t WHERE id = 4", db=database)
+        product_.until_in_sync(codes=(1,))
+        assert numbers(pair.b) == [(1, 1, 1), (2, 0, 2 * SMALL), (3, 0, 2 * SMALL), (5, 1, 5)]
+        pair.b.script(
+            "UPDATE t SET n = 7 WHERE id = 3", "UPDATE t SET n = 7 WHERE id = 5", db=database
+        )
+        product_.until_in_sync(codes=(1,))  # started again, it is no other
+        assert numbers(pair.a) == [(1, 1, 1), (2, 1, 2 * SMALL), (3, 1, 2 * SMALL), (5, 7, 5)]
+        listed = syncer(
+            "conflicts", "list", "--ledger", product_.ledger, "--json", cwd=product_.folder
+        )
+        held = [one for one in listed.must(1).document()["conflicts"] if one["status"] == "held"]
+        assert {tuple(one["entry"]["key"]) for one in held} == {("2",), ("3",)}
+        for one in held:
+            assert one["entry"]["kind"] == "apply_error"
+            words = f"a row of {database}.t, key (id), is larger than max_allowed_packet of side b"
+            assert one["entry"]["note"].startswith(words)
+    finally:
+        pair.b.query(f"SET GLOBAL {limit} = {before}")
+    for one in held:
+        resolve = (
+            "conflicts",
+            "resolve",
+            one["conflict_id"],
+            "--take",
+            "a",
+            "--ledger",
+            product_.ledger,
+        )
+        syncer(*resolve, cwd=product_.folder).must(0, 1)
+    product_.until_in_sync()
+    assert numbers(pair.a) == numbers(pair.b)
+    assert numbers(pair.a) == [(1, 1, 1), (2, 1, 2 * SMALL), (3, 1, 2 * SMALL), (5, 7, 5)]
