@@ -12,10 +12,12 @@ import pytest
 from syncer.core.decision import ConflictKind
 from syncer.core.policy import OnDelete, OnNull, OnTie, Presence, RuleKind
 from syncer.core.side import Direction
+from tests.model.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = ["protocol.md", "conflicts.md", "glossary.md"]
+ALL_PAGES = [*PAGES, "model.md"]
 NAMED = re.compile(r"`((?:syncer|tests|testbed)/[\w/.]+\.py)(?:::([\w.]+))?`")
 SECTION = re.compile(r"^### (INV-\d+) .*\n((?:(?!^##).*\n)*)", re.MULTILINE)
 LAST = 21
@@ -43,7 +45,7 @@ def sections():
     return {found[1]: found[2] for found in SECTION.finditer(page("protocol.md"))}
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_what_a_page_names_exists(name):
     missing = [
         match[0]
@@ -53,7 +55,14 @@ def test_what_a_page_names_exists(name):
     assert missing == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+def test_every_mutant_of_the_model_is_in_the_table_with_its_rule():
+    rows = re.findall(
+        r"^\| ([^|]+) \| `(\w+)`(?: \([^)]*\))?: ([^|]+) \|", page("protocol.md"), re.MULTILINE
+    )
+    assert rows == [(mutant.rule, mutant.name, mutant.text) for mutant in MUTANTS]
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_links_lead_somewhere(name):
     links = re.findall(r"\]\(([^)#]+)", page(name))
     assert [link for link in links if "://" not in link and not (DOCS / link).exists()] == []

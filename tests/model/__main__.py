@@ -2,7 +2,7 @@
 Run the model by hand.
 
 ``python -m tests.model`` runs the suite ``quick``; ``--suite wide`` wider bounds; ``--suite mutants`` every mistake, with
-``--traces`` its shortest counterexample; ``--suite table`` the table of ``docs/model.md``.
+``--traces`` its shortest counterexample; ``--suite table`` the table of ``docs/protocol.md``.
 """
 
 from __future__ import annotations
