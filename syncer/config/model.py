@@ -234,6 +234,15 @@ class JournalSection(Section, frozen=True, kw_only=True):
             description="days for which the rows of a decided conflict are kept; what was decided, and why, stays",
         ),
     ] = 30
+    undo_rows: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="rows overwritten or deleted by us that are kept for `syncer undo`, the newest ones, for image_days at most; "
+            "0: none",
+        ),
+    ] = 100_000
     redact: Annotated[
         tuple[str, ...],
         _text(

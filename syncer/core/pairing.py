@@ -24,6 +24,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         mixed: one side is MySQL, the other MariaDB.
         guard: which writes are withheld, and how many at once.
         redacted: those of *written* whose values the journal never keeps.
+        undo: rows that we overwrite or delete are kept for a time.
     """
 
     table_id: int
@@ -36,6 +37,7 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     mixed: bool = False
     guard: WriteGuard = WriteGuard()
     redacted: tuple[str, ...] = ()
+    undo: bool = False
 
     def schema(self, side: Side) -> TableSchema:
         """The table as it is on *side*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,8 +14,15 @@ from syncer.core.record import BatchItem
 from syncer.core.side import Side
 from syncer.errors import LedgerError
 from syncer.ledger import queries as q
-from syncer.ledger.journal import Journal
-from syncer.ledger.records import Batch, ConflictStatus, CopiedRange, IntentItem
+from syncer.ledger.journal import TOP_ID, Journal
+from syncer.ledger.records import (
+    Batch,
+    ConflictStatus,
+    CopiedRange,
+    IntentItem,
+    Overwritten,
+    Restoration,
+)
 from syncer.ledger.spans import Spans
 
 _NEXT = "next_batch"
@@ -29,14 +37,24 @@ class _Item(msgspec.Struct, frozen=True, array_like=True):
     present: bool
     conflict_id: int | None
     copied: CopiedRange | None = None
+    undo: bytes | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[_Item, ...]).decode
+_encode_undo = msgspec.json.Encoder().encode
+_decode_undo = msgspec.json.Decoder(Restoration).decode
 
 
 class Batches(Journal, Spans):
-    """The part of the ledger that remembers what was sent."""
+    """
+    The part of the ledger that remembers what was sent.
+
+    Attributes:
+        undo_rows: rows we overwrote or deleted that are kept, the newest ones.
+    """
+
+    undo_rows = 100_000
 
     def next_batch_id(self) -> int:
         """
@@ -76,7 +94,8 @@ class Batches(Journal, Spans):
         number = None
         if item.conflict is not None:
             number = self._add_conflict(item.conflict, ConflictStatus.PENDING, batch_id, now)
-        return _Item(item.table_id, item.keys, item.action, item.present, number, item.copied)
+        undo = None if item.undo is None else _encode_undo(item.undo)
+        return _Item(item.table_id, item.keys, item.action, item.present, number, item.copied, undo)
 
     def finish(self, batch_id: int, written: Collection[int]) -> None:
         """
@@ -110,9 +129,48 @@ class Batches(Journal, Spans):
             for table_id, present in keys.items():
                 self._clear_marks(table_id, list(present), lower, present)
                 self._settle_holds(table_id, list(present), now)
+            self._keep([items[place].undo for place in sorted(done)], batch_id, now)
             db.execute(q.FINISH_BATCH, (batch_id,))
             db.execute(q.DROP_DONE, (batch_id,))
             db.execute(q.CONFIRM, (target.value, batch_id))
+
+    def _keep(self, undo: Sequence[bytes | None], batch_id: int, now: float) -> None:
+        """Keep what brings the rows back that were overwritten; the oldest go where there are too many."""
+        kept = [body for body in undo if body is not None]
+        if not kept:
+            return
+        run = int(self._get_meta("epoch") or 0)
+        rows = [(batch_id, run, now, body) for body in kept]
+        self._db.executemany(q.ADD_OVERWRITTEN, rows)
+        self._db.execute(q.BOUND_OVERWRITTEN, (self.undo_rows,))
+
+    def prune_overwritten(self, before: float) -> None:
+        """Forget what was overwritten before a time."""
+        with self._writing() as db:
+            db.execute(q.PRUNE_OVERWRITTEN, (before,))
+
+    def overwritten(
+        self,
+        *,
+        since: float = 0.0,
+        until: float = math.inf,
+        run: int | None = None,
+        before: int = TOP_ID,
+        limit: int = 1000,
+    ) -> list[Overwritten]:
+        """Return rows that we overwrote or deleted, newest first: *since* (inclusive), *until* and *before* (exclusive)."""
+        chosen = {"since": since, "until": until, "run": run, "before": before, "limit": limit}
+        with self._reading() as db:
+            return [
+                Overwritten(
+                    number=number,
+                    batch_id=batch_id,
+                    run=epoch,
+                    at=at,
+                    restoration=_decode_undo(body),
+                )
+                for number, batch_id, epoch, at, body in db.execute(q.OVERWRITTEN, chosen)
+            ]
 
     def drop(self, batch_id: int) -> None:
         """Close an intent of which nothing was written: entries and intent go, marks stay. Raises LedgerError as finish."""
@@ -145,6 +203,7 @@ class Batches(Journal, Spans):
 
     def _load_item(self, item: _Item) -> IntentItem:
         return IntentItem(
+            undo=None if item.undo is None else _decode_undo(item.undo),
             table_id=item.table_id,
             keys=item.keys,
             action=item.action,

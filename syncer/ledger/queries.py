@@ -526,3 +526,11 @@ PRUNE_RESTORATIONS = "DELETE FROM restoration WHERE status <> 'asked' AND change
 REVERT_CONFLICT = (
     "UPDATE conflict SET status = 'reverted', changed_at = ? WHERE id = ? AND status = 'applied'"
 )
+
+ADD_OVERWRITTEN = "INSERT INTO overwritten (batch_id, run, at, body) VALUES (?, ?, ?, ?)"
+BOUND_OVERWRITTEN = "DELETE FROM overwritten WHERE id <= (SELECT max(id) FROM overwritten) - ?"
+PRUNE_OVERWRITTEN = "DELETE FROM overwritten WHERE id <= (SELECT coalesce(max(id), 0) FROM overwritten WHERE at < ?)"
+OVERWRITTEN = """
+SELECT id, batch_id, run, at, body FROM overwritten
+WHERE id < :before AND at >= :since AND at < :until AND (:run IS NULL OR run = :run) ORDER BY id DESC LIMIT :limit
+"""

@@ -213,7 +213,7 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
         columns: the names of the columns of *image*.
         expected: digest of the row as we left it; None: absent.
         meant: digest of *image*; None: absent.
-        image: the row to write, as SQL literals; None: it is to be absent.
+        image: the row to write, as comma-separated SQL literals; None: it is to be absent.
         conflict_id: the decision that is taken back; None where there is none.
         actor: who asked.
     """
@@ -225,9 +225,25 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...]
     expected: str | None
     meant: str | None
-    image: tuple[str, ...] | None
+    image: str | None
     actor: str
     conflict_id: int | None = None
+
+
+class Overwritten(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A row that we overwrote or deleted, and what brings it back.
+
+    Attributes:
+        at: when it was written, seconds since the epoch.
+        run: the epoch of the run that wrote it.
+    """
+
+    number: int
+    batch_id: int
+    run: int
+    at: float
+    restoration: Restoration
 
 
 class RestorationRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,6 +298,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
         present: the agreed row exists after the write.
         conflict: becomes final with the write; None for a one-sided change.
         copied: the range; None for one row.
+        undo: what brings the row back that is overwritten or deleted, where that is kept.
     """
 
     table_id: int
@@ -290,6 +307,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
     present: bool
     conflict: ConflictEntry | None = None
     copied: CopiedRange | None = None
+    undo: Restoration | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ def revert(record: ConflictRecord, actor: str) -> Restoration:
         columns=entry.columns,
         expected=digests[entry.winner],
         meant=digests[loser],
-        image=None if image is None else tuple(cell for cell in image if cell is not None),
+        image=None if image is None else ",".join(cell for cell in image if cell is not None),
         actor=actor,
         conflict_id=record.conflict_id,
     )

@@ -18,7 +18,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
-from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem
+from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
 from syncer.ledger.requests import AskedConflict
 from syncer.mysql.applier import Write
 from syncer.mysql.columns import key_text
@@ -26,6 +26,9 @@ from syncer.mysql.reader import RowRead
 from syncer.service.customs import CustomRules, question
 from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup
+
+UNDO_IMAGE_CHARS = 16_384
+"""Longer rows are not kept for an undo: the ledger stays bounded."""
 
 PERSON = "person"
 """The path of a decision that somebody took."""
@@ -96,6 +99,28 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
             action=write.op,
             present=write.image is not None,
             conflict=conflict,
+            undo=self._undo(write),
+        )
+
+    def _undo(self, write: Write) -> Restoration | None:
+        """What brings back the row that is overwritten or deleted; None where there is none, or it is not kept."""
+        there = self.group.rows[self.target]
+        if there is None or not self.table.undo or len(there.image) > UNDO_IMAGE_CHARS:
+            return None
+        try:
+            there.image.encode()
+        except UnicodeEncodeError:  # bytes that are no text: the ledger's form has no room for them
+            return None
+        return Restoration(
+            table=str(self.table.name),
+            key=tuple(map(key_text, self.table.a.key_columns, self.group.keys[0])),
+            key_stored=(self.table.store(there.key),),
+            side=self.target,
+            columns=self.table.written,
+            expected=write.meant,
+            meant=there.digest,
+            image=there.image,
+            actor="",
         )
 
     def entry(

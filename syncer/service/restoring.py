@@ -49,10 +49,11 @@ class Restorer:
         self._clock = clock
         self._log = log
         self._look_at = 0.0
+        self._after = 0
 
     def work(self, tables: Mapping[int, PairedTable]) -> bool:
         """
-        Carry out what was asked for; say whether anything was. What belongs to a table that does not flow waits.
+        Carry some of what was asked for out; say whether there was anything. What belongs to a table that does not flow waits.
 
         Raises TransientDatabaseError: the request stays.
         """
@@ -60,17 +61,18 @@ class Restorer:
         if now < self._look_at:
             return False
         by_name = {str(table.name): table for table in tables.values()}
-        moved = False
-        after = 0
-        while asked := self._ledger.asked_restorations(after, AT_ONCE):
-            after = asked[-1].restoration_id
-            for record in asked:
-                table = by_name.get(record.restoration.table)
-                if table is not None:
-                    self._restore(record, table)
-                    moved = True
-        self._look_at = now + LOOK_EVERY_S
-        return moved
+        asked = self._ledger.asked_restorations(self._after, AT_ONCE)
+        for record in asked:
+            table = by_name.get(record.restoration.table)
+            if table is not None:
+                self._restore(record, table)
+            self._after = record.restoration_id
+        if len(asked) < AT_ONCE:
+            # Those of tables that do not flow are looked at again.
+            self._after = 0
+            self._look_at = now + LOOK_EVERY_S
+            return any(one.restoration.table in by_name for one in asked)
+        return True
 
     def _restore(self, record: RestorationRecord, table: PairedTable) -> None:
         wanted = record.restoration
@@ -123,7 +125,7 @@ def _write(wanted: Restoration, table: PairedTable) -> Write:
         target_key=None if wanted.expected is None else key,
         expected=wanted.expected,
         meant=wanted.meant,
-        image=None if wanted.image is None else ",".join(wanted.image),
+        image=wanted.image,
     )
 
 

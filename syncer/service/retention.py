@@ -27,5 +27,6 @@ class Retention:
             return 0
         before = self._clock.now() - self._image_days * DAY_S
         pruned = self._ledger.prune_images(before, AT_ONCE)
+        self._ledger.prune_overwritten(before)
         self._look_at = now + (LOOK_EVERY_S if pruned < AT_ONCE else 0.0)
         return pruned

@@ -313,6 +313,7 @@ class Run:
             if writers
             else None
         )
+        ledger.undo_rows = config.file.journal.undo_rows
         restorer = Restorer(ledger, writers, clock, self._log) if writers else None
         customs = CustomRules()
         stack.callback(customs.close)

@@ -154,4 +154,5 @@ def pair_table(
         mixed=mixed,
         guard=config.guard_for(a.name),
         redacted=redacted,
+        undo=not redacted and config.file.journal.undo_rows > 0,
     )

@@ -64,6 +64,50 @@ def test_a_reverted_decision_stands_on_both_sides(pair, database, product, tmp_p
     assert "changed since" in states["2"]["revert"]["note"]
 
 
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_what_was_overwritten_and_deleted_is_undone_but_what_changed_since(pair, database, product):
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+        "INSERT INTO t VALUES (1,'o'),(2,'o'),(3,'o'),(4,'o')",
+        db=database,
+    )
+    syncer = product()
+    syncer.until_in_sync()
+    pair.a.script(
+        "UPDATE t SET v='wrong' WHERE id IN (1,2)",
+        "DELETE FROM t WHERE id=3",
+        "INSERT INTO t VALUES (5,'new')",
+        db=database,
+    )
+    syncer.until_in_sync()
+    pair.a.script("UPDATE t SET v='wrong again' WHERE id=1", db=database)
+    syncer.until_in_sync()
+    pair.b.script("UPDATE t SET v='later' WHERE id=2", db=database)
+    undo(syncer, "--table", f"{database}.t", "--dry-run").must(0)
+    asked = undo(syncer, "--table", f"{database}.t", "--json").must(0).document()["rows"]
+    assert sorted(one["key"][0] for one in asked) == ["1", "2", "3"]
+    syncer.until_in_sync()
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert {row[:2] for row in found["t"][0].values()} == {
+        (1, "o"),
+        (2, "later"),
+        (3, "o"),
+        (4, "o"),
+        (5, "new"),
+    }
+    status = undo(syncer, "--status", "--json").must(1).document()["restorations"]
+    assert {one["key"][0]: one["status"] for one in status} == {
+        "1": "done",
+        "2": "left",
+        "3": "done",
+    }
+
+
+def undo(product, *words):
+    return command("undo", *words, "--ledger", product.ledger, cwd=product.folder)
+
+
 def show(product, number):
     return conflicts(product, "show", number, "--json").must(0).document()
 

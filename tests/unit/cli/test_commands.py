@@ -15,6 +15,7 @@ from syncer.core.position import StreamPosition
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, Ledger
+from syncer.ledger.records import Batch, IntentItem, Restoration
 
 URLS = ("mysql://u:s3cret@db1", "mysql://u:s3cret@db2")
 
@@ -354,3 +355,34 @@ def test_a_policy_is_explained_in_words_and_for_machines(syncer, tmp_path):
         assert refused.code == 2
         assert message in refused.err
         assert refused.err.count("\n") == 1
+
+
+def test_an_undo_names_its_rows_and_asks_for_them(syncer, tmp_path):
+    with Ledger.open("syncer.db", pair_id="p", identity={}, clock=SystemClock()) as ledger:
+        number = ledger.table_id(TableName("shop", "orders"))
+        back = Restoration(
+            table="shop.orders",
+            key=("7",),
+            key_stored=(7,),
+            side=Side.B,
+            columns=("id",),
+            expected=None,
+            meant="x",
+            image="7",
+            actor="",
+        )
+        item = IntentItem(table_id=number, keys=(7,), action=Op.DELETE, present=False, undo=back)
+        ledger.begin_batches([Batch(batch_id=1, target=Side.B, lower={}, items=(item,))])
+        ledger.finish(1, {0})
+    assert syncer("undo").code == 2
+    assert syncer("undo", "--since", "soon").code == 2
+    assert "nothing to restore" in syncer("undo", "--table", "crm.*").out
+    shown = syncer("undo", "--since", "1h", "--dry-run")
+    assert (shown.code, "shop.orders 7: the row of side b would be restored" in shown.out) == (
+        0,
+        True,
+    )
+    assert "nothing was asked" in syncer("undo", "--status").out
+    done = syncer("undo", "--table", "orders", "--json")
+    assert done.json["rows"] == [{"table": "shop.orders", "key": ["7"], "side": "b"}]
+    assert syncer("undo", "--status").out.startswith("asked  shop.orders 7")

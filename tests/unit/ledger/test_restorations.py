@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
+from syncer.cli.commands.undo import fold
 from syncer.core.decision import ConflictKind
 from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, ConflictStatus
-from syncer.ledger.records import Batch, IntentItem, RestorationStatus
+from syncer.ledger.records import Batch, IntentItem, Restoration, RestorationStatus
 from syncer.ledger.restorations import ask_back, revert
 
 A, B = Side.A, Side.B
@@ -46,7 +47,7 @@ def applied(bench, **facts):
 
 def test_the_losing_row_is_asked_for_where_it_was_lost(bench):
     back = revert(applied(bench), "somebody")
-    assert (back.side, back.image, back.expected, back.meant) == (B, ("1", "'right'"), "aa", "bb")
+    assert (back.side, back.image, back.expected, back.meant) == (B, "1,'right'", "aa", "bb")
     back = revert(applied(bench, winner=B, a_image=None, a_digest=None), "somebody")
     assert (back.side, back.image, back.expected, back.meant) == (A, None, "bb", None)
 
@@ -119,3 +120,67 @@ def test_pruning_goes_in_small_steps(bench):
 def test_an_entry_names_the_run_that_wrote_it(bench):
     bench.ledger.set_epoch(7)
     assert applied(bench).entry.run == 7
+
+
+BACK = Restoration(
+    table="shop.orders",
+    key=("1",),
+    key_stored=(1,),
+    side=B,
+    columns=("id", "note"),
+    expected="after",
+    meant="before",
+    image="1,'before'",
+    actor="",
+)
+
+
+def overwrite(bench, *, written=True, key=1, **facts):
+    """Overwrite or delete a row, or fail to."""
+    bench.mark(A, key)
+    back = msgspec.structs.replace(BACK, key_stored=(key,), **facts)
+    item = IntentItem(table_id=bench.t, keys=(key,), action=Op.UPDATE, present=True, undo=back)
+    number = bench.ledger.next_batch_id()
+    bench.ledger.begin_batches([Batch(batch_id=number, target=B, lower=bench.seq, items=(item,))])
+    assert bench.ledger.open_batches()[0].items == (item,)
+    if written:
+        bench.ledger.finish(number, {0})
+    else:
+        bench.ledger.drop(number)
+
+
+def test_what_was_overwritten_is_kept_once_it_is_written(bench):
+    overwrite(bench, written=False)
+    assert bench.ledger.overwritten() == []
+    bench.ledger.set_epoch(3)
+    overwrite(bench)
+    (one,) = bench.ledger.overwritten()
+    assert (one.run, one.at, one.restoration) == (3, bench.clock.time, BACK)
+    assert bench.ledger.overwritten(run=2) == []
+    assert bench.ledger.overwritten(since=bench.clock.time + 1) == []
+    assert bench.ledger.overwritten(until=bench.clock.time) == []
+
+
+def test_the_oldest_go_where_there_are_too_many_or_they_are_too_old(bench):
+    bench.ledger.undo_rows = 3
+    for key in range(1, 6):
+        bench.clock.time += 10
+        overwrite(bench, key=key)
+    kept = [one.restoration.key_stored[0] for one in bench.ledger.overwritten()]
+    assert kept == [5, 4, 3]
+    bench.ledger.prune_overwritten(bench.clock.time - 5)
+    assert [one.restoration.key_stored[0] for one in bench.ledger.overwritten()] == [5]
+
+
+def test_several_writes_of_a_row_are_undone_to_what_was_before_the_first(bench):
+    overwrite(bench, meant="one", expected="two", image="1,'one'")
+    overwrite(bench, key=2, meant="x", expected=None)
+    overwrite(bench, meant="two", expected="three", image="1,'two'")
+    overwrite(bench, key=3, meant="same", expected="other")
+    overwrite(bench, key=3, meant="other", expected="same")
+    found = fold(iter(bench.ledger.overwritten()), "somebody")
+    assert [(one.key_stored, one.expected, one.meant, one.image) for one in found] == [
+        ((1,), "three", "one", "1,'one'"),
+        ((2,), None, "x", "1,'before'"),
+    ]
+    assert {one.actor for one in found} == {"somebody"}

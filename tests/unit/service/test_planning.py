@@ -276,3 +276,24 @@ def test_redacted_values_are_never_in_an_entry_and_answers_still_count():
     assert (decided.decision.winner, decided.actor) == (B, "somebody")
     plain = planned(left, right).entry(1.0, winner=None)
     assert (plain.a_image, plain.a_digest, plain.key_stored) == (("1", "'left'"), "x", (1,))
+
+
+def test_what_is_overwritten_is_kept_and_what_is_inserted_is_not():
+    kept = msgspec.structs.replace(NUMBERS, undo=True)
+    left, right = read((1,), "x", "1,'left'"), read((1,), "y", "1,'right'")
+    undo = planned(left, right, in_table=kept).item(1.0).undo
+    assert (undo.side, undo.key_stored, undo.expected, undo.meant, undo.image) == (
+        B,
+        (1,),
+        "x",
+        "y",
+        "1,'right'",
+    )
+    gone = planned(None, right, in_table=kept).item(1.0).undo
+    assert (gone.expected, gone.meant) == (None, "y")
+    assert planned(left, None, in_table=kept).item(1.0).undo is None
+    assert planned(left, right).item(1.0).undo is None
+    long = read((1,), "y", f"1,'{'r' * 20_000}'")
+    assert planned(left, long, in_table=kept).item(1.0).undo is None
+    bytes_ = read((1,), "y", "1,'\udcff'")
+    assert planned(left, bytes_, in_table=kept).item(1.0).undo is None

@@ -139,3 +139,16 @@ def test_a_table_that_does_not_flow_keeps_its_requests(bench):
     assert not scene.work()
     assert scene.outcome(number)[0] is RestorationStatus.ASKED
     assert ENTRY.table == "shop.orders"
+
+
+def test_many_are_carried_out_some_at_a_time(bench, monkeypatch):
+    monkeypatch.setattr("syncer.service.restoring.AT_ONCE", 2)
+    scene = Scene(bench)
+    back = revert(applied(bench), "somebody")
+    lost = msgspec.structs.replace(back, table="shop.elsewhere")
+    ask_back(bench.path, [lost, back, back, lost, back], 7.0)
+    moved = [scene.work() for _ in range(3)]
+    assert moved == [True, True, True]
+    assert len(scene.targets[B].writes) == 3
+    assert len(bench.ledger.asked_restorations(0, 10)) == 2
+    assert [scene.work() for _ in range(2)] == [True, False]
