@@ -163,11 +163,12 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
     if record.pruned:
         console.print(Text("the rows were kept for as long as they are to be, and are gone", "dim"))
         return
-    console.print(_images(record))
+    console.print(images(record))
     console.print(Text("values are SQL literals; ≠ marks what differs", "dim"))
 
 
-def _images(record: ConflictRecord) -> Table:
+def images(record: ConflictRecord) -> Table:
+    """Return both rows side by side, and the base row between them where it is known."""
     entry = record.entry
     with_base = entry.base_image is not None or entry.kind is ConflictKind.INSERT_INSERT
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))

@@ -46,6 +46,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "sqlite3": frozenset({"ledger"}),
     "click": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
+    "textual": frozenset({"cli"}),  # optional: syncer conflicts review
     "structlog": frozenset({"binlog", "mysql", "ledger", "telemetry", "service", "cli"}),
     "msgspec": EVERYTHING,
     "zstandard": frozenset({"binlog"}),  # optional: MySQL's compressed transactions

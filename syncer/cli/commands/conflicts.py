@@ -285,6 +285,63 @@ def _find(ledger: Ledger, number: int) -> ConflictRecord:
 
 
 @group.command(
+    "review",
+    cls=Command,
+    examples="""
+syncer conflicts review
+syncer conflicts review --table 'shop.*' --where "kind:update_update"
+""",
+    exits={
+        0: "what was confirmed is asked for, or nothing was",
+        1: "some were left: they are no longer held",
+        2: "usage or configuration; no terminal, or textual is not installed",
+        5: "the ledger cannot be read or written",
+    },
+    short_help="Decide held conflicts on the terminal, key by key.",
+)
+@selector_options
+@config_option
+@options.ledger_option
+@options.output_options
+def review_command(**given: Any) -> int:
+    """
+    Decide held conflicts on the terminal.
+
+    > takes side A's row, < side B's, ] the newest, [ the oldest, / skips, r goes back to the recommendation, d shows or hides the
+    difference, g goes on, q leaves.
+
+    What only one side changed is accepted beforehand, conflicts are not. Nothing is asked for before g and y. Needs the package
+    textual: pip install 'syncer[review]'.
+    """
+    from syncer.clock import SystemClock
+
+    if given["as_json"] or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("review needs a terminal; use resolve, or export and apply")
+    try:
+        from syncer.cli.review.app import ReviewApp
+        from syncer.cli.review.choices import Review
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise ConfigError(
+            "review needs the package textual: pip install 'syncer[review]'"
+        ) from None
+    now = SystemClock().now()
+    with _open(given) as ledger:
+        records = journal.select(ledger, "open", journal.selectors(given, now))[::-1]
+        path = ledger.path
+    if not records:
+        output.out().print("no conflict is open")
+        return int(ExitCode.OK)
+    takes = ReviewApp(Review(records)).run() or []
+    gone = _ask(path, takes, SystemClock().now(), strict=False)
+    left = [(record, GONE) for record, _ in takes if record.conflict_id in gone]
+    takes = [one for one in takes if one[0].conflict_id not in gone]
+    journal.print_asked(takes, left, dry_run=False)
+    return int(ExitCode.DIFFERENT if left else ExitCode.OK)
+
+
+@group.command(
     "export",
     cls=Command,
     examples="""
