@@ -78,6 +78,7 @@ class Beginning:
         self._scope: set[int] = set()
         self._layouts: dict[Side, dict[TableName, TableLayout]] = {}
         self._leapt = False
+        self._servers = {side: sessions[side].server_identity() for side in SIDES}
 
     def _known(self, ledger: Ledger) -> dict[TableName, int]:
         """The tables selected that were kept equal before."""
@@ -161,7 +162,7 @@ class Beginning:
                 )
                 for side in SIDES
             },
-            {side: self._sessions[side].server_identity() for side in SIDES},
+            self._servers,
             self._log,
         )
         for side in SIDES:
@@ -191,7 +192,7 @@ class Beginning:
         place = self._config.names.on(side).there(name)
         if (
             known is not None
-            and known.server == self._sessions[side].server_identity()
+            and known.server == self._servers[side]
             and (known.schema is None or known.schema.on_server == place)  # else mapped anew
         ):
             return TableLayout(number, known.schema, certain_from=known.certain_from)
