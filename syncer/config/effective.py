@@ -37,7 +37,16 @@ if TYPE_CHECKING:
 SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema", "sys", "syncer"})
 """Never kept equal, whatever the globs say: the servers' own, and ours."""
 
-_POLICY_KEYS = ("rule", "on_delete", "on_tie", "on_null", "presence", "custom_timeout_s")
+_POLICY_KEYS = (
+    "rule",
+    "on_delete",
+    "on_tie",
+    "on_null",
+    "presence",
+    "custom_timeout_s",
+    "clock_margin_s",
+    "max_future_s",
+)
 
 _GUARD_KEYS = (
     *("deletes_max", "deletes_percent_max", "updates_max", "updates_percent_max"),

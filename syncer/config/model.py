@@ -142,6 +142,23 @@ class PolicySection(Section, frozen=True, kw_only=True):
         float,
         Meta(gt=0, le=60, description="seconds that the function of a custom rule may take"),
     ] = 1.0
+    clock_margin_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="two times closer than their resolution, the measured skew of the servers' clocks and so many "
+            "seconds are equal (on_tie); 0: only commit times, a column's are taken as they are",
+        ),
+    ] = 0.0
+    max_future_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400_000,
+            description="a commit time or TIMESTAMP so many seconds ahead of the servers' clocks is held; 0: never",
+        ),
+    ] = 60.0
 
 
 _Rows = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
@@ -160,6 +177,12 @@ class TableSection(Section, frozen=True, kw_only=True):
     presence: Annotated[Presence | None, _text("as in [policy]")] = None
     custom_timeout_s: Annotated[
         Annotated[float, Meta(gt=0, le=60)] | None, _text("as in [policy]")
+    ] = None
+    clock_margin_s: Annotated[
+        Annotated[float, Meta(ge=0, le=86_400)] | None, _text("as in [policy]")
+    ] = None
+    max_future_s: Annotated[
+        Annotated[float, Meta(ge=0, le=86_400_000)] | None, _text("as in [policy]")
     ] = None
     key: Annotated[
         str | None,

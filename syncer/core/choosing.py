@@ -6,6 +6,9 @@ A rule decides or leaves the matter open; the next one is asked then. Whatever n
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+
 import msgspec
 
 from syncer.core.mark import KeyMarks, Op, Touch
@@ -144,6 +147,10 @@ def _by_test(rule: Rule, conflict: Conflict) -> Decision | Left:
 def _by_value(rule: Rule, conflict: Conflict) -> Decision | Left:
     on_null = conflict.policy.on_null
     a, b = (conflict.value(side, rule) for side in SIDES)
+    if rule.kind.temporal and (rule.column or "").lower() in conflict.around.utc_columns:
+        ahead = _too_far_ahead(conflict, [_microseconds(v) for v in (a, b) if isinstance(v, str)])
+        if ahead is not None:
+            return ahead
     if a is None and b is None:
         return _tie(conflict, "null")
     if a is None or b is None:
@@ -152,7 +159,7 @@ def _by_value(rule: Rule, conflict: Conflict) -> Decision | Left:
         if on_null is OnNull.HOLD:
             return _held(conflict, "on_null=hold", "null")
         return Left("on_null=hold", "null")
-    if a == b:
+    if a == b or _too_close(rule, conflict, a, b):
         return _tie(conflict, "tie")
     a_greater = a > b  # type: ignore[operator]  # both come from one column: one type
     winner = Side.A if a_greater == rule.kind.takes_greater else Side.B
@@ -164,11 +171,59 @@ def _by_commit_time(rule: Rule, conflict: Conflict) -> Decision | Left:
     a, b = conflict.marks.a.exact, conflict.marks.b.exact
     if a is None or b is None or not a.commit_us or not b.commit_us:
         return Left("no commit time: hold", "null")
-    whole_seconds = a.commit_us % COMMIT_TIE_US == 0 or b.commit_us % COMMIT_TIE_US == 0
-    if abs(a.commit_us - b.commit_us) <= (COMMIT_TIE_US if whole_seconds else 0):
+    ahead = _too_far_ahead(conflict, [a.commit_us, b.commit_us])
+    if ahead is not None:
+        return ahead
+    if abs(a.commit_us - b.commit_us) <= _resolution_us(a.commit_us, b.commit_us) + _slack_us(
+        conflict
+    ):
         return _tie(conflict, "tie")
     a_wins = (a.commit_us > b.commit_us) == rule.kind.takes_greater
     return _won(Side.A if a_wins else Side.B, conflict, str(rule), "rule")
+
+
+def _resolution_us(a: int, b: int) -> int:
+    """Whole seconds that are a second apart may be of one moment; microseconds that differ have an order."""
+    whole_seconds = a % COMMIT_TIE_US == 0 or b % COMMIT_TIE_US == 0
+    return COMMIT_TIE_US if whole_seconds else 0
+
+
+def _slack_us(conflict: Conflict) -> int:
+    """How far the servers' clocks may be apart, and the margin on top (conflicts.md §5)."""
+    skew = conflict.around.skew
+    apart_s = 0.0 if skew is None else abs(skew.seconds) + skew.error_s
+    return math.ceil((apart_s + conflict.policy.clock_margin_s) * 1_000_000)
+
+
+def _too_close(rule: Rule, conflict: Conflict, a: RuleValue, b: RuleValue) -> bool:
+    """Say whether two times of a column have no order; where no margin is set the application's word is taken."""
+    if not (rule.kind.temporal and conflict.policy.clock_margin_s):
+        return False
+    if not (isinstance(a, str) and isinstance(b, str)):
+        return False
+    a_us, b_us = _microseconds(a), _microseconds(b)
+    return abs(a_us - b_us) <= _resolution_us(a_us, b_us) + _slack_us(conflict)
+
+
+def _microseconds(text: str) -> int:
+    """Return a time as the reader gives it in microseconds since the epoch; 0 for one that is no day of the calendar."""
+    try:
+        moment = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return 0
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _too_far_ahead(conflict: Conflict, times_us: list[int]) -> Decision | None:
+    """Hold what a clock that is far ahead would let win for ever; the servers' own clocks are the measure."""
+    now_us = conflict.around.earliest_now_us
+    most_s = conflict.policy.max_future_s
+    if now_us is None or not most_s or max(times_us, default=0) <= now_us + most_s * 1_000_000:
+        return None
+    return _held(conflict, "clock_skew: a time lies ahead of the servers' clocks: hold", "clock")
 
 
 def _tie(conflict: Conflict, path: str) -> Decision | Left:

@@ -128,12 +128,19 @@ class Around(msgspec.Struct, frozen=True):
     Attributes:
         skew: between the clocks of both servers; None where it is not known.
         now_us: what each server's clock says, microseconds since the epoch; a side that is missing is not known.
+        utc_columns: the columns, in lower case, whose times are points in time whatever a session's zone is (TIMESTAMP).
         consult: asks the function of a custom rule about this key; None: there is none to be asked.
     """
 
     skew: Skew | None = None
     now_us: Mapping[Side, int] = {}
     consult: Consult | None = None
+    utc_columns: frozenset[str] = frozenset()
+
+    @property
+    def earliest_now_us(self) -> int | None:
+        """What the clock that is behind says; None where neither is known."""
+        return min(self.now_us.values(), default=None)
 
 
 ALONE = Around()

@@ -55,6 +55,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         rule: the first rule.
         fallbacks: the rules behind it, in turn.
         custom_timeout_s: seconds that the function of a custom rule may take.
+        clock_margin_s: added to what two times must be apart to have an order; where it is set, columns' times too.
+        max_future_s: a time further ahead of both servers' clocks is not believed; 0: any is.
     """
 
     rule: Rule = Rule(RuleKind.HOLD)
@@ -65,6 +67,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     direction: Direction = Direction.BOTH
     fallbacks: tuple[Rule, ...] = ()
     custom_timeout_s: float = 1.0
+    clock_margin_s: float = 0.0
+    max_future_s: float = 60.0
 
     @property
     def chain(self) -> tuple[Rule, ...]:

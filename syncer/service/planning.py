@@ -13,7 +13,7 @@ from syncer.core.key import Key, StoredKey
 from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
-from syncer.core.outcome import Answer, Consult
+from syncer.core.outcome import ALONE, Answer, Consult
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule
 from syncer.core.side import SIDES, Side
@@ -174,14 +174,24 @@ def plan(
     asked: Mapping[StoredKey, AskedConflict] | None = None,
     *,
     customs: CustomRules | None = None,
+    outside: Around = ALONE,
 ) -> list[Planned]:
-    """Decide every group of one table; *asked*: what a person answered, by key; *customs*: asks custom rules."""
+    """
+    Decide every group of one table.
+
+    *asked*: what a person answered, by key; *customs*: asks custom rules; *outside*: what is known of the servers' clocks.
+    """
+    stamps = frozenset(
+        n for n in table.policy.columns if table.a.column(n).data_type == "timestamp"
+    )
+    outside = msgspec.structs.replace(outside, utc_columns=stamps)
     planned = []
     for group in groups:
         stored = tuple(table.store(key) for key in group.keys)
         joined = join_marks([marks.get(key, KeyMarks()) for key in stored])
         facts = {side: _fact(group.rows[side]) for side in SIDES}
-        around = Around(consult=_consult(customs, table, group, joined) if customs else None)
+        consult = _consult(customs, table, group, joined) if customs else None
+        around = msgspec.structs.replace(outside, consult=consult)
         filtered = bool(table.where)
         large = large_rows(group.rows)
         policy = plain_policy(table.policy) if large else table.policy

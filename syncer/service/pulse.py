@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from syncer.clock import Clock
+from syncer.core.outcome import Around
 from syncer.core.pulse import Beats, Offset, ServerClock, Skew, percentile_ms
 from syncer.core.side import SIDES, Side
 from syncer.mysql import heartbeat
@@ -107,3 +108,17 @@ def skew(pulses: Mapping[Side, Pulse]) -> Skew | None:
     """Return side B's clock minus side A's, as it is known now; None where one was never looked at."""
     a, b = (pulses[side].offset() for side in SIDES)
     return Skew.between(a, b)
+
+
+def clocks(pulses: Mapping[Side, Pulse], clock: Clock) -> Around:
+    """Return what is known of both servers' clocks at this moment, for rules that compare times."""
+    now_s = clock.monotonic()
+    offsets = {side: pulses[side].offset() for side in SIDES}
+    return Around(
+        skew=Skew.between(offsets[Side.A], offsets[Side.B]),
+        now_us={
+            side: round((offset.ahead_s + now_s) * 1_000_000)
+            for side, offset in offsets.items()
+            if offset is not None
+        },
+    )

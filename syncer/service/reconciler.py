@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -19,6 +19,7 @@ from syncer.core.chunking import ChunkSizer
 from syncer.core.decision import OUTSIDE, Verdict
 from syncer.core.key import Key, StoredKey
 from syncer.core.mark import KeyMark, Op, Touch
+from syncer.core.outcome import ALONE, Around
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
@@ -72,6 +73,7 @@ class Reconciler:
         copier: RangeCopier | None = None,
         restorer: Restorer | None = None,
         customs: CustomRules | None = None,
+        outside: Callable[[], Around] | None = None,
     ) -> None:
         """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
         self._ledger = ledger
@@ -90,6 +92,7 @@ class Reconciler:
             ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
         )
         self._customs = customs
+        self._outside = outside or (lambda: ALONE)
         self._halts = Halts(ledger, catalog, log)
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
@@ -196,6 +199,7 @@ class Reconciler:
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
         planned: list[Planned] = []
+        outside = self._outside()
         for table_id, keys in wanted.items():
             table = self._tables[table_id]
             if not self._catalog.flows(table):
@@ -206,7 +210,14 @@ class Reconciler:
             marks = self._ledger.marks_of(table_id, stored)
             answers = self._answers.get(table_id)
             planned += plan(
-                table, groups, marks, horizons, claims[table_id], answers, customs=self._customs
+                table,
+                groups,
+                marks,
+                horizons,
+                claims[table_id],
+                answers,
+                customs=self._customs,
+                outside=outside,
             )
         return self._carry_out(planned, horizons)
 

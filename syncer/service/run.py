@@ -38,7 +38,7 @@ from syncer.service.loop import Loop
 from syncer.service.opening import open_ledger, open_sessions
 from syncer.service.positions import leap, start_position
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.pulse import Pulse
+from syncer.service.pulse import Pulse, clocks
 from syncer.service.reading import PairReader
 from syncer.service.reconciler import Reconciler
 from syncer.service.rehearsal import Rehearsal
@@ -333,6 +333,7 @@ class Run:
             restorer=restorer,
             throttle=throttle,
             customs=customs,
+            outside=partial(clocks, pulses, clock),
         )
         goal = Goal(
             ledger=ledger,

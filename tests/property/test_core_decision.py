@@ -10,6 +10,7 @@ from syncer.core.decision import Decision, RowFact, Verdict, decide
 from syncer.core.lint import holes
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
 from syncer.core.policy import OnDelete, OnNull, OnTie, Policy, Presence, Rule, RuleKind
+from syncer.core.rules import parse_chain
 from syncer.core.side import SIDES, Direction, Side
 from syncer.core.visibility import NOTHING, Horizon
 from tests.unit.core.schemas import column, table
@@ -57,11 +58,25 @@ RULES = st.sampled_from(
         "newest",
         "oldest",
         *(f"{k}:c" for k in RuleKind if k.compares),
+        "halt",
+        "skip",
+        "update_wins then delete_wins",
+        "delete_wins then newest:c then hold",
+        "equals:c=1 then keep_both:a then newest then halt",
+        "matches:c=[23] then lowest_version:c then prefer:b",
+        "keep_both:b then update_wins then skip",
+        "newest:c then oldest then prefer:a",
     ]
-).map(Rule.parse)
+).map(parse_chain)
+
+
+def _policy(chain, **modifiers):
+    return Policy(rule=chain[0], fallbacks=chain[1:], **modifiers)
+
+
 POLICIES = st.builds(
-    Policy,
-    rule=RULES,
+    _policy,
+    chain=RULES,
     on_delete=st.none() | st.sampled_from(OnDelete),
     on_tie=st.none() | st.sampled_from(OnTie),
     on_null=st.none() | st.sampled_from(OnNull),
@@ -90,14 +105,16 @@ def judged(a, b, row_a, row_b, ends_a, ends_b, policy) -> Decision:
 
 def relabelled(policy):
     """The same policy where A is called B."""
-    rule = policy.rule
-    if rule.side is not None:
-        rule = Rule(rule.kind, side=rule.side.other)
+    rule, *behind = (
+        rule if rule.side is None else Rule(rule.kind, side=rule.side.other)
+        for rule in policy.chain
+    )
     tie = {OnTie.A: OnTie.B, OnTie.B: OnTie.A}
     way = {Direction.A_TO_B: Direction.B_TO_A, Direction.B_TO_A: Direction.A_TO_B}
     return msgspec.structs.replace(
         policy,
         rule=rule,
+        fallbacks=tuple(behind),
         on_tie=tie.get(policy.on_tie, policy.on_tie),
         direction=way.get(policy.direction, policy.direction),
     )
@@ -111,7 +128,7 @@ def test_labels_do_not_matter(world):
     found = judged(*world)
     swapped = judged(b, a, row_b, row_a, ends_b, ends_a, relabelled(policy))
     assert swapped.winner == (found.winner.other if found.winner else None)
-    for name in ("verdict", "conflict", "path", "possible"):
+    for name in ("verdict", "conflict", "path", "possible", "keeps"):
         assert getattr(swapped, name) == getattr(found, name)
 
 
@@ -141,12 +158,12 @@ def test_a_decision_is_whole(world):
     """A copy has a winner and the others none; whatever is held says what it is and why."""
     found = judged(*world)
     assert (found.winner is not None) == (found.verdict is Verdict.COPY)
-    if found.verdict is Verdict.HOLD:
+    if found.verdict.waits:
         assert found.conflict is not None
         assert found.rule
         assert found.path
     if found.conflict is not None:
-        assert found.verdict in {Verdict.COPY, Verdict.HOLD}
+        assert found.verdict is Verdict.COPY or found.verdict.waits
         assert found.rule
     if found.possible:
         assert found.conflict is not None
@@ -161,7 +178,7 @@ def test_a_total_policy_leaves_nothing_open(world):
     if holes(policy, value_nullable):
         return
     found = judged(*world)
-    if found.verdict is Verdict.HOLD and policy.rule.kind is not RuleKind.HOLD:
+    if found.verdict is Verdict.HOLD and all(r.kind is not RuleKind.HOLD for r in policy.chain):
         asked = {"on_delete=hold", "on_tie=hold", "on_null=hold", "presence=hold"}
         unknown = found.path == "presence" or found.rule == "no commit time: hold"
         assert found.rule in asked or unknown
