@@ -17,7 +17,7 @@ import structlog
 
 from syncer.cli import output
 from syncer.cli.arguments import hide_passwords
-from syncer.cli.commands import check, conflicts, guard, policy, status, undo, verify
+from syncer.cli.commands import check, guard, plans, policy, status, undo, verify
 from syncer.cli.commands import config as config_commands
 from syncer.cli.commands import run as run_command
 from syncer.cli.shape import EXIT_CODES, Group
@@ -45,7 +45,7 @@ cli.add_command(check.command)
 cli.add_command(run_command.command)
 cli.add_command(verify.command)
 cli.add_command(status.command)
-cli.add_command(conflicts.group)
+cli.add_command(plans.group)
 cli.add_command(guard.group)
 cli.add_command(policy.group)
 cli.add_command(undo.command)

@@ -1,9 +1,8 @@
-"""``syncer conflicts list``, ``show`` and ``resolve``: the journal of a ledger."""
+"""``syncer conflicts list``, ``show``, ``resolve``, ``review`` and ``revert``: the journal of a ledger."""
 
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from syncer.cli import journal, options, output, text
+from syncer.cli import journal, options, output
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
@@ -88,7 +87,8 @@ def selector_options(command: Any) -> Any:
     return command
 
 
-def _open(given: dict[str, Any]) -> Ledger:
+def open_ledger(given: dict[str, Any]) -> Ledger:
+    """Open the ledger that *given* names, for reading beside a running syncer."""
     config = options.load(given, need_pair=False, log_in=False)
     from syncer.clock import SystemClock
     from syncer.ledger import Ledger
@@ -134,7 +134,7 @@ def list_command(**given: Any) -> int:
     from syncer.clock import SystemClock
 
     matches = journal.selectors(given, SystemClock().now())
-    with _open(given) as ledger:
+    with open_ledger(given) as ledger:
         records = journal.select(ledger, given["status"], matches, given["limit"])
         open_ = journal.count_open(ledger)
     if given["as_json"]:
@@ -163,7 +163,7 @@ syncer conflicts show 42 --json | jq .entry.a_image
 @options.output_options
 def show_command(**given: Any) -> int:
     """Show one conflict with both rows, column by column; the values are SQL literals."""
-    with _open(given) as ledger:
+    with open_ledger(given) as ledger:
         record = _find(ledger, given["conflict_id"])
         asked = ledger.restoration_of(record.conflict_id)
     if given["as_json"]:
@@ -226,7 +226,7 @@ def resolve_command(**given: Any) -> int:
         raise click.UsageError(
             "name conflicts by number (syncer conflicts list), or by --where and the other selectors"
         )
-    with _open(given) as ledger:
+    with open_ledger(given) as ledger:
         path = ledger.path
         if numbers:
             records = [_find(ledger, number) for number in numbers]
@@ -242,7 +242,7 @@ def resolve_command(**given: Any) -> int:
         else:
             takes.append((record, take))
     if not given["dry_run"]:
-        gone = _ask(path, takes, now, strict=bool(numbers))
+        gone = ask_for(path, takes, now, strict=bool(numbers))
         left += [(record, GONE) for record, _ in takes if record.conflict_id in gone]
         takes = [one for one in takes if one[0].conflict_id not in gone]
     if given["as_json"]:
@@ -261,7 +261,7 @@ def resolve_command(**given: Any) -> int:
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)
 
 
-def _ask(
+def ask_for(
     path: Path, takes: Sequence[tuple[ConflictRecord, Side]], now: float, *, strict: bool
 ) -> set[int]:
     """Ask for what is to be taken; return the numbers that are not held any more."""
@@ -327,146 +327,17 @@ def review_command(**given: Any) -> int:
             "review needs the package textual: pip install 'syncer[review]'"
         ) from None
     now = SystemClock().now()
-    with _open(given) as ledger:
+    with open_ledger(given) as ledger:
         records = journal.select(ledger, "open", journal.selectors(given, now))[::-1]
         path = ledger.path
     if not records:
         output.out().print("no conflict is open")
         return int(ExitCode.OK)
     takes = ReviewApp(Review(records)).run() or []
-    gone = _ask(path, takes, SystemClock().now(), strict=False)
+    gone = ask_for(path, takes, SystemClock().now(), strict=False)
     left = [(record, GONE) for record, _ in takes if record.conflict_id in gone]
     takes = [one for one in takes if one[0].conflict_id not in gone]
     journal.print_asked(takes, left, dry_run=False)
-    return int(ExitCode.DIFFERENT if left else ExitCode.OK)
-
-
-@group.command(
-    "export",
-    cls=Command,
-    examples="""
-syncer conflicts export -o plan.toml
-syncer conflicts export --table 'shop.*' --where "kind:update_*" -o plan.toml
-""",
-    exits={
-        0: "written",
-        2: "usage or configuration; a file that is there is not overwritten",
-        5: "the ledger cannot be read",
-    },
-    short_help="Write held conflicts to a plan file, to be edited and applied.",
-)
-@selector_options
-@click.option(
-    "-o",
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write, for its owner alone.  [default: stdout]",
-)
-@config_option
-@options.ledger_option
-@options.output_options
-def export_command(**given: Any) -> int:
-    """
-    Write the held conflicts that the selectors match to a plan file (TOML), each on hold, with what differs as comments.
-
-    Edit it (take = "a", "b", "newest" or "hold", per conflict, by rule or by default), then: syncer conflicts apply FILE.
-    """
-    from syncer.clock import SystemClock
-    from syncer.ledger import planfile
-
-    now = SystemClock().now()
-    matches = journal.selectors(given, now)
-    with _open(given) as ledger:
-        records = journal.select(ledger, "open", matches)[::-1]
-        pair = ledger.summary().pair_id
-    plan = planfile.render(records, pair, now)
-    target = given["target"]
-    if given["as_json"] and target is None:
-        raise click.UsageError("--json goes with --output")
-    if target is None:
-        sys.stdout.write(plan)
-        return int(ExitCode.OK)
-    try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(plan)
-    except OSError as error:
-        words = "it is there and is not overwritten" if target.exists() else error.strerror
-        raise ConfigError(f"{target}: {words}") from None
-    if given["as_json"]:
-        numbers = [record.conflict_id for record in records]
-        output.document("conflicts export", {"path": str(target), "conflicts": numbers})
-    else:
-        output.out().print(f"{target}: {text.plural(len(records), 'conflict')}", markup=False)
-    return int(ExitCode.OK)
-
-
-@group.command(
-    "apply",
-    cls=Command,
-    examples="""
-syncer conflicts apply plan.toml --dry-run
-syncer conflicts apply plan.toml
-""",
-    exits={
-        0: "asked; a running syncer does it within a second, else the next `syncer run`",
-        1: "some were left: changed or decided since they were exported",
-        2: "usage or configuration, or the plan cannot be read: nothing was asked",
-        5: "the ledger cannot be written",
-    },
-    short_help="Carry a plan file out.",
-)
-@click.argument(
-    "plan",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A plan, as `conflicts export` writes it.",
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be asked.")
-@config_option
-@options.ledger_option
-@options.output_options
-def apply_command(**given: Any) -> int:
-    """
-    Carry a plan file out: what it takes is asked for, what it holds stays held.
-
-    A conflict that is no longer what was exported is left and named. A plan that cannot be read is refused whole.
-    """
-    from syncer.clock import SystemClock
-    from syncer.ledger import planfile
-
-    name, now = given["plan"], SystemClock().now()
-    try:
-        written = name.read_text("utf-8", errors="surrogateescape")
-        plan, rules = planfile.parse(written, now)
-    except OSError as error:
-        raise ConfigError(f"{name}: {error.strerror}") from None
-    except planfile.PlanError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    with _open(given) as ledger:
-        pair, path = ledger.summary().pair_id, ledger.path
-        if plan.pair != pair:
-            raise ConfigError(
-                f"{name}: it is a plan of pair {plan.pair!r}, the ledger is of {pair!r}"
-            )
-        found = planfile.decide(plan, rules, ledger.conflict)
-    takes, left = list(found.takes), dict(found.left)
-    if not given["dry_run"]:
-        gone = _ask(path, takes, now, strict=False)
-        left |= dict.fromkeys(sorted(gone), GONE)
-        takes = [one for one in takes if one[0].conflict_id not in gone]
-    if given["as_json"]:
-        document = {
-            "dry_run": given["dry_run"],
-            "taken": [{"conflict_id": r.conflict_id, "take": take.value} for r, take in takes],
-            "held": [record.conflict_id for record in found.held],
-            "left": [{"conflict_id": n, "reason": why} for n, why in left.items()],
-        }
-        output.document("conflicts apply", document)
-    else:
-        journal.print_asked(takes, (), dry_run=given["dry_run"])
-        journal.print_left(left, len(found.held))
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)
 
 
@@ -509,7 +380,7 @@ def revert_command(**given: Any) -> int:
 
     actor = getpass.getuser()
     asked, left = [], {}
-    with _open(given) as ledger:
+    with open_ledger(given) as ledger:
         path = ledger.path
         for number in dict.fromkeys(given["numbers"]):
             record = _find(ledger, number)
