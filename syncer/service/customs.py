@@ -22,7 +22,7 @@ from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
 
-LOAD_TIMEOUT_S = 20.0
+LOAD_TIMEOUT_S = 60.0
 """Importing a module may take a while, on a loaded machine more so."""
 REASON_CHARACTERS = 200
 
