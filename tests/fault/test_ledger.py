@@ -193,9 +193,11 @@ def test_ledger_from_an_older_copy_is_noticed(pair, database, shop, product, wri
     shutil.copyfile(syncer.ledger, copy)
     first = present(pair, database)
     with Workload.disjoint(pair, database, rate=25) as workload:
-        running = syncer.start()
+        running = syncer.start("--log-level", "debug")
         running.connected()
         write_for(workload, 1.0, running)
+        # Only what a server knows of and the copy does not tells that the copy is old.
+        running.wait_event("applied", lambda line: line.get("event") == "batch.applied")
         running.kill()
         for leftover in syncer.folder.glob("ledger.db*"):
             leftover.unlink()
