@@ -1,91 +1,35 @@
 """
 One batch, one transaction at the target: marker, guard, write, read back, commit (INV-9, INV-10, INV-15).
 
-The order of the writes within the transaction is a *plan*. Foreign keys and secondary unique keys can ask for opposite
-orders, so there are several; the caller tries the next one where the server refuses.
+The order of the writes within the transaction is a *plan* (``writing.py``).
 """
 
 from __future__ import annotations
 
-import enum
-from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from syncer.core.key import Key
-from syncer.core.links import emptied
-from syncer.core.literals import split_image
 from syncer.core.mark import Op
-from syncer.core.pairing import PairedTable, write_order
-from syncer.errors import EpochLost, GuardFailed, ReconcileError, StatementRefused
+from syncer.core.pairing import PairedTable
+from syncer.errors import EpochLost, ReconcileError, StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
-from syncer.mysql.detours import detachable, displaceable
 from syncer.mysql.documents import read_digest
 from syncer.mysql.reader import ChunkValues, read_values
-
-DUPLICATE_KEY = 1062
-CHILD_EXISTS = 1451
-STATEMENT_BYTES = 1 << 20
-
-
-class Plan(enum.Enum):
-    """The order of writes in one transaction."""
-
-    DELETES_FIRST = "deletes_first"
-    """Frees unique values and children before anything is written."""
-    DELETES_LAST = "deletes_last"
-    """Lets children move away before their parent goes."""
-    DISPLACE = "displace"
-    """Takes rows out and puts them back: unique values can swap places. Only where a unique key refused the others."""
-    LINKS_APART = "links_apart"
-    """Writes rows that refer to each other first without that, then with it. Only where a foreign key refused the others."""
-
-
-class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One row to make at the target what it is at the source.
-
-    Attributes:
-        key: as spelt at the source, or at the target where the source has no row.
-        target_key: as spelt at the target; None where the row is absent there.
-        expected: digest of the target's row as read; None: absent.
-        meant: digest of the source's row; None: absent.
-        image: the source's row as SQL literals; None: absent.
-        aside: the target's row, to be inserted again under a key that the target makes; None: it is not kept.
-    """
-
-    table: PairedTable
-    key: Key
-    target_key: Key | None
-    expected: str | None
-    meant: str | None
-    image: str | None
-    aside: str | None = None
-
-    @property
-    def op(self) -> Op:
-        """What the target will see."""
-        if self.image is None:
-            return Op.DELETE
-        return Op.INSERT if self.expected is None else Op.UPDATE
-
-
-class Dependent(msgspec.Struct, frozen=True):
-    """
-    A table whose rows the target deletes with their parents.
-
-    *pairs*: foreign-key column and the parent's column that it refers to.
-    """
-
-    child: PairedTable
-    pairs: tuple[tuple[str, str], ...]
-
-
-Dependents = Mapping[int, Sequence[Dependent]]
-"""By the parent's table id."""
+from syncer.mysql.writing import (
+    CHILD_EXISTS,
+    Dependents,
+    GuardMissed,
+    Plan,
+    Write,
+    by_table,
+    set_asides,
+    with_children,
+    write_rows,
+)
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -109,15 +53,6 @@ class ReadBackFailed(ReconcileError):
     def __init__(self, items: frozenset[int]) -> None:
         """Name the items by their place in the batch."""
         super().__init__("rows read back after the write differ from what was meant")
-        self.items = items
-
-
-class GuardMissed(GuardFailed):
-    """Rows moved since they were read: rolled back."""
-
-    def __init__(self, items: frozenset[int]) -> None:
-        """Name the items by their place in the batch."""
-        super().__init__("rows moved between the read and the write")
         self.items = items
 
 
@@ -161,8 +96,8 @@ def apply_batch(
             session.rollback()
             return Applied(frozenset(), blocked)
         marker.write_batch(session, pair_id, batch_id, chosen)
-        _write(session, [writes[at] for at in chosen], plan, dependents)
-        _set_asides(session, [writes[at] for at in chosen])
+        write_rows(session, [writes[at] for at in chosen], plan, dependents)
+        set_asides(session, [writes[at] for at in chosen])
         _read_back(session, {at: writes[at] for at in chosen})
     except BaseException:
         session.rollback_quietly()
@@ -194,7 +129,7 @@ def apply_change(
                 f"{session.where}: the row of {write.table.name} still has children",
                 errno=CHILD_EXISTS,
             )
-        _write(session, [write], Plan.DELETES_FIRST, dependents)
+        write_rows(session, [write], Plan.DELETES_FIRST, dependents)
         _read_back(session, {0: write})
     except BaseException:
         session.rollback_quietly()
@@ -262,19 +197,6 @@ def _lock_marker(session: Session, pair_id: str, epoch: int) -> None:
         )
 
 
-Grouped = list[tuple[PairedTable, list[tuple[int, Write]]]]
-
-
-def _by_table(writes: Iterable[tuple[int, Write]]) -> Grouped:
-    """Group by table, parents before children; every write keeps its place in the batch."""
-    tables: dict[int, PairedTable] = {}
-    grouped: dict[int, list[tuple[int, Write]]] = defaultdict(list)
-    for at, write in writes:
-        tables[write.table.table_id] = write.table
-        grouped[write.table.table_id].append((at, write))
-    return [(table, grouped[table.table_id]) for table in write_order(tables.values())]
-
-
 def _digests(
     session: Session, table: PairedTable, keys: Sequence[Key], *, lock: bool = False
 ) -> dict[Key, str]:
@@ -301,7 +223,7 @@ def _guard(session: Session, writes: Sequence[Write]) -> frozenset[int]:
     An absent row is guarded by the plain INSERT that follows; what is there already shows here.
     """
     missed: set[int] = set()
-    for table, items in _by_table(enumerate(writes)):
+    for table, items in by_table(enumerate(writes)):
         schema = table.schema(session.side)
         keys = [write.target_key or write.key for _, write in items]
         found = _digests(session, table, keys, lock=True)
@@ -327,7 +249,7 @@ def _blocked(
     """
     left = dict(writes)
     while True:
-        parents = _with_children(
+        parents = with_children(
             session, list(left.values()), dependents, ops={Op.DELETE, Op.UPDATE}
         )
         found = [
@@ -341,187 +263,9 @@ def _blocked(
             del left[at]
 
 
-def _with_children(
-    session: Session, writes: Sequence[Write], dependents: Dependents, *, ops: Container[Op]
-) -> set[tuple[int, Key]]:
-    """Return table and key of rows to delete that have children, those not counted that *writes* change by one of *ops*."""
-    found: set[tuple[int, Key]] = set()
-    if not dependents:
-        return found
-    grouped = {table.table_id: (table, items) for table, items in _by_table(enumerate(writes))}
-    for table_id, (table, items) in grouped.items():
-        keys = _target_keys((write for _, write in items), {Op.DELETE})
-        if not keys:
-            continue
-        parent = table.schema(session.side)
-        for one in dependents.get(table_id, ()):
-            child = one.child.schema(session.side)
-            _, theirs = grouped.get(one.child.table_id, (table, []))
-            but = _target_keys((write for _, write in theirs), ops)
-            sql = statements.select_parents_with_children(parent, keys, child, one.pairs, but)
-            found |= {
-                (table_id, cols.read_key(parent.key_columns, row)) for row in session.query(sql)
-            }
-    return found
-
-
-def _target_keys(writes: Iterable[Write], ops: Container[Op]) -> list[Key]:
-    return [w.target_key for w in writes if w.op in ops and w.target_key is not None]
-
-
-def _write(session: Session, writes: Sequence[Write], plan: Plan, dependents: Dependents) -> None:
-    grouped = _by_table(enumerate(writes))
-    if plan is Plan.LINKS_APART:
-        _write_apart(session, grouped, dependents)
-        return
-    displaced: set[int] = set()
-    if plan is Plan.DISPLACE:
-        displaced = {table.table_id for table, _ in grouped if displaceable(session, table)}
-        _take_out(session, grouped, displaced)
-    if plan is not Plan.DELETES_LAST:
-        _delete(session, grouped, dependents)
-    for table, numbered in grouped:
-        items = [write for _, write in numbered]
-        moved = table.table_id in displaced
-        updates = [w for w in items if w.op is Op.UPDATE and not moved]
-        inserts = [w for w in items if w.op is Op.INSERT or (w.op is Op.UPDATE and moved)]
-        _update(session, table, updates)
-        _insert(session, table, inserts)
-    if plan is Plan.DELETES_LAST:
-        _delete(session, grouped, dependents)
-
-
-def _set_asides(session: Session, writes: Sequence[Write]) -> None:
-    """Keep the rows that ``keep_both`` has overwritten."""
-    for table, numbered in _by_table(enumerate(write for write in writes if write.aside)):
-        _set_aside(session, table, [write.aside for _, write in numbered if write.aside])
-
-
-def _set_aside(session: Session, table: PairedTable, images: Sequence[str]) -> None:
-    """
-    Insert rows again under keys of the target's own.
-
-    To the stream these are new rows of the target like anybody's: none of our items, so they are marked and travel (INV-12).
-    """
-    schema = table.schema(session.side)
-    found = session.query(
-        "SELECT COUNT(*) FROM information_schema.key_column_usage "
-        "WHERE referenced_table_schema = %s AND referenced_table_name = %s",
-        (schema.on_server.database, schema.on_server.name),
-    )
-    if int(found[0][0]):
-        raise StatementRefused(
-            f"{session.where}: rows of {table.name} cannot get another key: other tables refer to them"
-        )
-    columns = table.writable(session.side)
-    keys = {name.lower() for name in schema.key}
-    kept = [at for at, column in enumerate(columns) if column.name.lower() not in keys]
-    for image in images:
-        literals = split_image(image)
-        row = ",".join(literals[at] for at in kept)
-        session.execute(statements.insert_rows(schema, [columns[at] for at in kept], [row]))
-
-
-def _write_apart(session: Session, grouped: Grouped, dependents: Dependents) -> None:
-    """
-    Write rows that refer to each other, those references last.
-
-    All is within the batch's transaction and under its guard: an absent row is still written by a plain INSERT (INV-9), and
-    what is read back before the commit has its references (INV-15).
-    """
-    apart = detachable(session, [table for table, _ in grouped])
-    for table, numbered in grouped:
-        gone = _target_keys((write for _, write in numbered), {Op.DELETE})
-        if gone and table.table_id in apart:
-            schema = table.schema(session.side)
-            session.execute(statements.empty_columns(schema, apart[table.table_id], gone))
-    for table, numbered in grouped:
-        columns = apart.get(table.table_id, ())
-        names = [column.name for column in table.writable(session.side)]
-        items = [write for _, write in numbered]
-        inserts = [w for w in items if w.op is Op.INSERT]
-        if not columns:
-            _update(session, table, [w for w in items if w.op is Op.UPDATE])
-        _insert(session, table, [_without(w, names, columns) for w in inserts])
-    for table, numbered in grouped:
-        if table.table_id in apart:
-            items = [write for _, write in numbered if write.op is not Op.DELETE]
-            there = [msgspec.structs.replace(w, target_key=w.target_key or w.key) for w in items]
-            _update(session, table, there)
-    _delete(session, grouped, dependents)
-
-
-def _without(write: Write, names: Sequence[str], columns: Sequence[str]) -> Write:
-    if not columns or write.image is None:
-        return write
-    return msgspec.structs.replace(write, image=emptied(write.image, names, columns))
-
-
-def _take_out(session: Session, grouped: Grouped, displaced: set[int]) -> None:
-    """Delete rows that come back under the same key: unchecked, since references to them stay good."""
-    session.execute("SET SESSION foreign_key_checks = 0")
-    try:
-        for table, numbered in grouped:
-            keys = [
-                w.target_key for _, w in numbered if w.op is Op.UPDATE and w.target_key is not None
-            ]
-            if keys and table.table_id in displaced:
-                session.execute(statements.delete_rows(table.schema(session.side), keys))
-    finally:
-        session.execute("SET SESSION foreign_key_checks = 1")
-
-
-def _delete(session: Session, grouped: Grouped, dependents: Dependents) -> None:
-    writes = [write for _, items in grouped for _, write in items]
-    if _with_children(session, writes, dependents, ops={Op.DELETE}):
-        raise StatementRefused(
-            f"{session.where}: rows that are to go still have children that are to stay",
-            errno=CHILD_EXISTS,
-        )
-    for table, numbered in reversed(grouped):
-        keys = [w.target_key for _, w in numbered if w.op is Op.DELETE and w.target_key is not None]
-        if keys:
-            session.execute(statements.delete_rows(table.schema(session.side), keys))
-
-
-def _most_bytes(session: Session) -> int:
-    """How long the rows of one statement may be, together."""
-    return min(STATEMENT_BYTES, session.most_bytes // 2)
-
-
-def _insert(session: Session, table: PairedTable, writes: Sequence[Write]) -> None:
-    schema = table.schema(session.side)
-    images = [write.image for write in writes if write.image is not None]
-    for batch in statements.split_by_bytes(images, _most_bytes(session)):
-        try:
-            session.execute(statements.insert_rows(schema, table.writable(session.side), batch))
-        except StatementRefused as error:
-            if error.errno == DUPLICATE_KEY and error.on_primary_key and not schema.key_prefix:
-                # The absence was the guard's word; somebody has inserted the row since. (A row that only begins like ours
-                # is another one, that ours cannot stand beside.)
-                raise GuardMissed(frozenset()) from error
-            raise
-
-
-def _update(session: Session, table: PairedTable, writes: Sequence[Write]) -> None:
-    schema = table.schema(session.side)
-    pairs = [
-        (w.image, w.target_key) for w in writes if w.image is not None and w.target_key is not None
-    ]
-    if not pairs:
-        return
-    columns = table.writable(session.side)
-    if not schema.unique and not schema.triggers and all(w.key == w.target_key for w in writes):
-        for batch in statements.split_by_bytes([image for image, _ in pairs], _most_bytes(session)):
-            session.execute(statements.overwrite_rows(schema, columns, batch))
-        return
-    for image, key in pairs:
-        session.execute(statements.update_row(schema, columns, image, key))
-
-
 def _read_back(session: Session, writes: dict[int, Write]) -> None:
     wrong: set[int] = set()
-    for table, items in _by_table(writes.items()):
+    for table, items in by_table(writes.items()):
         found = _digests(session, table, [write.key for _, write in items])
         for at, write in items:
             if write.meant is None:

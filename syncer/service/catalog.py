@@ -18,7 +18,7 @@ from syncer.core.side import SIDES, Side
 from syncer.errors import StatementRefused, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Definition
-from syncer.mysql.applier import Dependents
+from syncer.mysql.writing import Dependents
 from syncer.service.relations import dependents
 
 NOT_THERE = frozenset({1049, 1054, 1146})

@@ -29,16 +29,13 @@ from syncer.ledger.records import Batch
 from syncer.mysql import marker
 from syncer.mysql.applier import (
     Applied,
-    Dependents,
-    GuardMissed,
-    Plan,
     ReadBackFailed,
-    Write,
     apply_batch,
     apply_change,
     apply_ranges,
 )
 from syncer.mysql.reader import ChunkValues
+from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
 from syncer.service.oversize import above_packet, size_note
 from syncer.service.planning import PERSON, Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe

@@ -20,9 +20,9 @@ from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
 from syncer.ledger.requests import AskedConflict
-from syncer.mysql.applier import Write
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
+from syncer.mysql.writing import Write
 from syncer.service.customs import CustomRules, question
 from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from syncer.core.cascade import edges
 from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
-from syncer.mysql.applier import Dependent, Dependents
 from syncer.mysql.connection import Session
 from syncer.mysql.table_checks import logs_cascades
+from syncer.mysql.writing import Dependent, Dependents
 
 _NATIVE = "innodb_native_foreign_keys"
 

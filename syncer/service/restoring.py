@@ -25,7 +25,8 @@ from syncer.ledger.records import (
     RestorationRecord,
     RestorationStatus,
 )
-from syncer.mysql.applier import ReadBackFailed, Write
+from syncer.mysql.applier import ReadBackFailed
+from syncer.mysql.writing import Write
 from syncer.service.delivery import Delivery
 from syncer.service.planning import PERSON
 
