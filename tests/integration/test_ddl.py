@@ -211,8 +211,8 @@ def test_a_table_suspended_while_it_joins_is_still_compared(
     read_anew = Keeper._read_anew
     suspended: list[TableName] = []
 
-    def then_suspend(keeper: Keeper, table: PairedTable) -> None:
-        read_anew(keeper, table)
+    def then_suspend(keeper: Keeper, table: PairedTable, *, owed: bool) -> None:
+        read_anew(keeper, table, owed=owed)
         if not suspended:
             suspended.append(table.name)
             keeper._catalog.suspend(table.name)
