@@ -86,11 +86,16 @@ class Claims(Journal, Ranges):
 
     def next_due(self, now: float) -> float | None:
         """Return when the next mark is due: *now* if one is, None where nothing waits but held keys."""
-        with self._reading() as db:
-            if db.execute(q.HAS_CLAIMABLE, (now,)).fetchone()[0]:
-                return now
-            due = db.execute(q.NEXT_DUE, (now,)).fetchone()[0]
-            return None if due is None else float(due)
+        with self._mutex:
+            with self._reading() as db:
+                if db.execute(q.HAS_CLAIMABLE, (now,)).fetchone()[0]:
+                    return now
+                due = db.execute(q.NEXT_DUE, (now,)).fetchone()[0]
+            if due is not None:
+                return float(due)
+            if not self.read_only:
+                self._nothing_waits()
+            return None
 
     def marks_of(self, table_id: int, keys: Sequence[StoredKey]) -> dict[StoredKey, KeyMarks]:
         """

@@ -10,8 +10,14 @@ JOURNAL_WAL = "PRAGMA journal_mode = WAL"
 CHECKPOINT_PAGES = "PRAGMA wal_autocheckpoint = 4000"
 """16 MiB of log between checkpoints: bulk marking rewrites the same index pages many times."""
 
-CACHE = "PRAGMA cache_size = -65536"
+CACHE = "PRAGMA cache_size = -4096"
+"""4 MiB of pages, for as long as few marks wait; every page that is written stays in memory until there are so many."""
+
+CACHE_OF_MANY = "PRAGMA cache_size = -65536"
 """64 MiB of pages: the indexes of a million marks stay in memory."""
+
+SHRINK_CACHE = "PRAGMA shrink_memory"
+"""Give back what the cache holds beyond what is in use."""
 
 SYNC_NORMAL = "PRAGMA synchronous = NORMAL"
 """No fsync at commit."""

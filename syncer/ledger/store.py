@@ -31,6 +31,9 @@ from syncer.ledger import queries as q
 CHECK_LIMIT_BYTES = 256 << 20
 """Files up to this size are checked page by page when they are opened; larger ones would delay every start."""
 
+MANY_MARKS = 20_000
+"""More marks than this were made since none waited: their pages get a large cache."""
+
 _NEXT_STEP = (
     "move it away and start again: a new ledger costs a baseline and deletes nothing two-way"
 )
@@ -68,6 +71,8 @@ class Store:
         self._lock_fd = lock_fd
         self._mutex = threading.RLock()
         self._closed = False
+        self._roomy = False
+        self._quiet_id = 1
         self._load()
 
     @classmethod
@@ -157,6 +162,7 @@ class Store:
                 finally:
                     if durable:
                         self._db.execute(q.SYNC_NORMAL)
+                self._make_room()
             except sqlite3.Error as error:
                 translate(error, self.path)
 
@@ -178,6 +184,24 @@ class Store:
             except sqlite3.Error as error:
                 translate(error, self.path)
 
+    def _make_room(self) -> None:
+        """Enlarge the cache where many marks have come since none waited; the next id counts them."""
+        if not self._roomy and self._next_id - self._quiet_id > MANY_MARKS:
+            self._db.execute(q.CACHE_OF_MANY)
+            self._roomy = True
+
+    def _nothing_waits(self) -> None:
+        """Make the cache small again, and count marks anew. To be called between transactions, with the lock held."""
+        self._quiet_id = self._next_id
+        if not self._roomy:
+            return
+        try:
+            self._db.execute(q.CACHE)
+            self._db.execute(q.SHRINK_CACHE)
+        except sqlite3.Error as error:
+            translate(error, self.path)
+        self._roomy = False
+
     def _undo(self) -> None:
         # A full disk or an I/O error may have rolled back already.
         if self._db.in_transaction:
@@ -192,6 +216,7 @@ class Store:
         """Read from the file what is kept in memory. The sets may name too many tables, never too few."""
         one = self._db.execute
         self._next_id: int = one(q.TOP_ID).fetchone()[0] + 1
+        self._quiet_id = min(self._quiet_id, self._next_id)
         self._runs_in: dict[int, set[Lattice]] = {}
         for number, step, residue in one(q.RUN_LATTICES):
             self._runs_in.setdefault(number, set()).add((step, residue))

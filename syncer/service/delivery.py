@@ -72,6 +72,10 @@ _NOT_ABOUT_ROWS = frozenset(
 """Refusals that say nothing of the rows: no row is held for them, everything waits."""
 
 
+LATENCIES_KEPT = 2_000
+"""Of so many rows written last the latencies are known; each is an object in memory."""
+
+
 def due_again(now: float, tries: int) -> float:
     """
     Say when a row that was refused is tried again.
@@ -365,7 +369,7 @@ class Delivery:
             latency_s = None if marked_at is None else self._ages.age_s(marked_at)
             if latency_s is not None:
                 self.latencies_s.append(latency_s)
-        del self.latencies_s[:-10_000]
+        del self.latencies_s[:-LATENCIES_KEPT]
         self._count(counts)
         self._log.debug("batch.applied", rows=len(written), generation=batch.batch_id)
 

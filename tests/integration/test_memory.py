@@ -20,12 +20,12 @@ from syncer.core.position import StreamPosition
 from syncer.core.record import TransactionRecord
 from syncer.core.schema import TableName
 from syncer.core.side import Side
-from syncer.ledger import Ledger
+from syncer.ledger import Ledger, queries
 
+queries.CACHE_OF_MANY = queries.CACHE  # else its own 64 MiB are what grows
 path, count, xa = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "xa"
 position = StreamPosition(server="s", gtids="", file="b.000001", offset=9, seq=2)
 with Ledger.open(path, pair_id="p", identity={}, clock=SystemClock()) as ledger:
-    ledger._db.execute("PRAGMA cache_size = -2048")  # else its own 64 MiB are what grows
     table = ledger.table_id(TableName("d", "t"))
     transaction = OpenTransaction("g", 1, begun=True)
     transaction.xa = xa

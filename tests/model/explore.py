@@ -18,6 +18,7 @@ from tests.model.state import Config, State, bit_names, content, history, initia
 
 OUTSIDE = {"user", "fault"}
 PART_BITS = 26
+PART_MASK = (1 << PART_BITS) - 1
 FIRST_ROWS = {"onlya": 8, "differ": 136}
 """The rows that were there before the first write, as bits of a history."""
 
@@ -99,9 +100,13 @@ class Explorer:
         result.seconds = time.process_time() - began
         return result
 
-    def _pack(self, state: State) -> int:
+    def _pack(self, state: State, before: State | None = None, as_packed: int = 0) -> int:
+        """Give the number of *state*; parts that it shares with the state *before* keep theirs."""
         packed = 0
-        for part in state:
+        for at, part in enumerate(state):
+            if before is not None and part is before[at]:
+                packed = packed << PART_BITS | as_packed >> PART_BITS * (4 - at) & PART_MASK
+                continue
             number = self._number.get(part)
             if number is None:
                 number = self._number[part] = len(self._parts)
@@ -110,8 +115,7 @@ class Explorer:
         return packed
 
     def _unpack(self, packed: int) -> State:
-        mask = (1 << PART_BITS) - 1
-        return State(*(self._parts[packed >> PART_BITS * at & mask] for at in (4, 3, 2, 1, 0)))
+        return State(*(self._parts[packed >> PART_BITS * at & PART_MASK] for at in (4, 3, 2, 1, 0)))
 
     def _add(self, packed: int, parent: int, label: int) -> int:
         at = self._seen[packed] = len(self._order)
@@ -121,11 +125,12 @@ class Explorer:
         return at
 
     def _expand(self, at: int) -> None:
-        state = self._unpack(self._order[at])
+        before = self._order[at]
+        state = self._unpack(before)
         moved = False
         sources, targets, actors = self._inner
         for step in self.protocol.steps(state):
-            packed = self._pack(step.state)
+            packed = self._pack(step.state, state, before)
             to = self._seen.get(packed)
             if to is None:
                 label = self._labels.get(step.label)

@@ -34,15 +34,44 @@ class Servers:
         self.gtids = config.variant == "mysql"
         newest = config.rule == "newest"
         self.times = TIMES.get(config.variant, TIMES["mysql"]) if newest else (0,)
+        self._known: dict[tuple, list[tuple]] = {}
 
     def steps(self, state: State) -> Iterator[Step]:
         """All of them."""
         for s in (0, 1):
-            yield from self._users(state, s)
-            yield from self._commits(state, s)
-            yield from self._tailer(state, s)
+            yield from self._alone(state, s)
+            if state[s].own is not None:
+                yield from self._own(state, s)
         yield from self._late(state)
         yield from self._human(state)
+
+    def _alone(self, state: State, s: int) -> Iterator[Step]:
+        """
+        What users, commits and the tailer of one side do.
+
+        They look at their site, at the keys that are held and at the writes of nothing, and change no more. The same site is
+        met in many states, so answers are kept.
+        """
+        site, ledger, rest = state[s], state.ledger, state.rest
+        asked = (s, site, ledger.held, rest.nothing)
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = [
+                (
+                    step.label,
+                    step.actor,
+                    step.state[s],
+                    step.state.ledger.held,
+                    step.state.rest.nothing,
+                )
+                for does in (self._users, self._commits, self._tailer)
+                for step in does(state, s)
+            ]
+        for label, actor, made, held, nothing in known:
+            after = rest if nothing is rest.nothing else rest._replace(nothing=nothing)
+            kept = ledger if held is ledger.held else ledger._replace(held=held)
+            sites = (made, state.b) if s == 0 else (state.a, made)
+            yield Step(label, actor, State(*sites, state.cycle, kept, after))
 
     # Users
 
@@ -159,8 +188,6 @@ class Servers:
                 f"visible{side}",
                 _with(state, s, self._visible(site, number, key)),
             )
-        if site.own is not None:
-            yield from self._own(state, s)
         if self.gtids:
             done = site.executed
             ready = (1 << len(site.log)) - 1 if self.mutant == "xa_prepare" else site.visible

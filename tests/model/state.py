@@ -12,6 +12,7 @@ a prefix that everybody has consumed (``normal``): otherwise a loop of the proto
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 ABSENT, SAME, BASE = 0, 50, 99
@@ -220,12 +221,14 @@ def make(what: int, past: int, time: int = 0) -> int:
     return time << 16 | what << 8 | past
 
 
+@cache
 def bit_names(past: int) -> str:
     """The writes of a history, for people."""
     names = [f"{'ab'[b // 4]}{b % 4 + 1 if b % 4 < 3 else 0}" for b in range(8) if past >> b & 1]
     return "{" + ",".join(names) + "}"
 
 
+@cache
 def row_name(row: int) -> str:
     """A row for people."""
     known = {ABSENT: "absent", SAME: "z", BASE: "base"}
@@ -238,6 +241,7 @@ def put(values: tuple, at: int, value: object) -> tuple:
     return (*values[:at], value, *values[at + 1 :])
 
 
+@cache
 def ones(mask: int) -> int:
     """How many of the lowest bits are set without a gap."""
     return ((mask + 1) & ~mask).bit_length() - 1
@@ -295,8 +299,10 @@ def normal(state: State, *, masks: bool) -> State:
         low, up, rows = cycle.reads[s]
         low_count = -1 if low < 0 else ones(low) if masks else low
         if site.floor and site.floor <= seen_to and (low < 0 or low_count >= site.floor):
-            site = site._replace(floor=0, unproven=False)
+            site = sites[s] = site._replace(floor=0, unproven=False)
         cut = min(seen_to, site.tailed)
+        if not cut:
+            continue
         if site.memory >= 0:
             cut = min(cut, site.memory)
         if low >= 0:
@@ -308,30 +314,31 @@ def normal(state: State, *, masks: bool) -> State:
                 cut = min(cut, intent.lower[s])
         if cycle.plan and cycle.plan[0][s] >= 0:
             cut = min(cut, cycle.plan[0][s])
-        if cut:
-            site = _shifted(site, cut)
-            if low >= 0 or up >= 0:
-                low = low if low < 0 else low >> cut if masks else low - cut
-                reads = put(cycle.reads, s, (low, up if up < 0 else up - cut, rows))
-                cycle = cycle._replace(reads=reads)
-            if cycle.plan:
-                plan = cycle.plan
-                uppers = put(plan[1], s, max(plan[1][s] - cut, 0))
-                lowers = plan[0] if plan[0][s] < 0 else put(plan[0], s, plan[0][s] - cut)
-                cycle = cycle._replace(plan=(lowers, uppers, *plan[2:]))
-            if any(ledger.intents):
-                ledger = ledger._replace(
-                    intents=tuple(
-                        i
-                        if i is None or i.lower[s] < 0
-                        else i._replace(lower=put(i.lower, s, i.lower[s] - cut))
-                        for i in ledger.intents
-                    )
+        if not cut:
+            continue
+        sites[s] = _shifted(site, cut)
+        if low >= 0 or up >= 0:
+            low = low if low < 0 else low >> cut if masks else low - cut
+            reads = put(cycle.reads, s, (low, up if up < 0 else up - cut, rows))
+            cycle = cycle._replace(reads=reads)
+        if cycle.plan:
+            plan = cycle.plan
+            uppers = put(plan[1], s, max(plan[1][s] - cut, 0))
+            lowers = plan[0] if plan[0][s] < 0 else put(plan[0], s, plan[0][s] - cut)
+            cycle = cycle._replace(plan=(lowers, uppers, *plan[2:]))
+        if any(ledger.intents):
+            ledger = ledger._replace(
+                intents=tuple(
+                    i
+                    if i is None or i.lower[s] < 0
+                    else i._replace(lower=put(i.lower, s, i.lower[s] - cut))
+                    for i in ledger.intents
                 )
-        sites[s] = site
+            )
     return State(sites[0], sites[1], cycle, ledger, state.rest)
 
 
+@lru_cache(1 << 16)
 def _shifted(site: Site, cut: int) -> Site:
     marks = tuple(
         (

@@ -29,6 +29,7 @@ SETTLE_S = 300.0
 SHARED = list(range(2, 42))
 LAP_S = (6.0, 12.0)
 MANY_ORDERS = 4_000
+KILLED_S = 900.0
 RULE = ("--rule", "newest:updated_at", "--on-delete", "update_wins", "--on-tie", "a")
 CONNECTED = "stream.connected"
 BATCHES = (10, 100, 1_000)
@@ -43,7 +44,8 @@ class Soak:
     """
     A soak on one pair of servers of its own.
 
-    The first half of the time ends the syncer again and again; in the second half one process has to live through all else.
+    The first half of the time, and at most `KILLED_S`, ends the syncer again and again; then one process has to live through all
+    else.
 
     Args:
         pair: Two running servers that nobody else uses.
@@ -146,7 +148,8 @@ class Soak:
             self.syncer.settled()
             while (done := self._share_done(seconds, laps)) < 1:
                 length = self._rng.uniform(*LAP_S) if laps is None else seconds / laps
-                self._one_lap(length, faults.PROCESS if done < 0.5 else faults.CALM)
+                killed = done < min(0.5, KILLED_S / seconds)
+                self._one_lap(length, faults.PROCESS if killed else faults.CALM)
             self.running.stop().must(0)
             self.watch.stop()
             if complaints := self.watch.complaints():

@@ -258,3 +258,33 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
     new.record(Side.A, committed_xid="x")
     assert new.of(50).a.exact == Touch(2, 2, Op.DELETE, Op.DELETE, False, 3)
     new.ledger.close()
+
+
+def test_the_cache_is_large_only_while_many_marks_wait(bench, monkeypatch):
+    """Every page that is written stays in it: a journal that grows would fill a large one in the course of hours."""
+    monkeypatch.setattr(store, "MANY_MARKS", 5)
+
+    def pages():
+        with bench.ledger._reading() as db:
+            return db.execute("PRAGMA cache_size").fetchone()[0]
+
+    small = pages()
+    assert -(8 << 10) <= small < 0  # in KiB
+    for key in range(5):
+        bench.mark(Side.A, key * 1_000)
+    assert pages() == small
+    for key in range(5, 10):
+        bench.mark(Side.A, key * 1_000)
+    large = pages()
+    assert large <= 8 * small
+    assert bench.ledger.next_due(1e9) is not None
+    assert pages() == large
+    bench.reopen()
+    bench.mark(Side.B, 1)
+    assert pages() == large, "marks of an earlier run count too"
+    keys = [key * 1_000 for key in range(10)]
+    bench.ledger.clear(bench.t, [*keys, 1], {Side.A: 100, Side.B: 100})
+    assert bench.ledger.next_due(1e9) is None
+    assert pages() == small
+    bench.mark(Side.A, 3)
+    assert pages() == small
