@@ -14,13 +14,14 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import pymysql
 from pymysqlreplication.binlogstream import BinLogStreamReader
 
 from syncer.binlog.layout import Flavor, StreamEndpoint
+from syncer.binlog.packets import PacketCutter
 from syncer.core.position import GtidSet, StreamPosition
 from syncer.core.side import Side
 from syncer.errors import (
@@ -38,10 +39,6 @@ _SILENCE_S = 15
 """The server speaks every second: longer silence is a dead connection."""
 _CONNECT_S = 10
 _CHUNK_BYTES = 1 << 18
-_PACKET_HEAD = 4
-_FULL_PACKET = (1 << 24) - 1
-_LARGEST_PACKET = (1 << 30) + (1 << 25)
-"""Events end at 1 GiB, whatever max_allowed_packet says."""
 _COM_BINLOG_DUMP_GTID = 0x1E
 _THROUGH_GTID = 4
 _ERROR, _END_OF_DATA = 0xFF, 0xFE
@@ -116,8 +113,7 @@ class Stream:
         )
         self._socket: socket.socket | None = None
         self._connection: _Connection | None = None
-        self._buffer = bytearray()
-        self._sequence = 1
+        self._cutter = PacketCutter(f"side {side}")
         self._closing = threading.Event()
         self.checksums = False
 
@@ -223,8 +219,11 @@ class Stream:
             StreamInterrupted: the connection ended, or was silent for too long.
             PositionLost, UnsupportedEvent, StatementRefused: as the server says.
         """
-        self._receive()
-        return list(self._whole())
+        found = self._cutter.cut(self._receive())
+        for packet in found:
+            if packet[0]:
+                self._not_an_event(packet)
+        return found
 
     def more(self) -> bool:
         """Say whether further data can be read without waiting."""
@@ -237,7 +236,7 @@ class Stream:
             return bool(select.select([self._socket], [], [], 0)[0])
         return False
 
-    def _receive(self) -> None:
+    def _receive(self) -> bytes:
         if self._socket is None or self._closing.is_set():
             raise StreamInterrupted(f"side {self._side}: stopped")
         try:
@@ -249,41 +248,7 @@ class Stream:
             ) from error
         if not data:
             raise StreamInterrupted(f"side {self._side}: the server closed the stream's connection")
-        self._buffer += data
-
-    def _whole(self) -> Iterator[bytes]:
-        """Cut whole packets from the buffer; parts of one above 16 MiB are joined."""
-        data, at, size = self._buffer, 0, len(self._buffer)
-        while True:
-            place, parts, sequence, whole = at, [], self._sequence, False
-            while not whole and size - place >= _PACKET_HEAD:
-                length = data[place] | data[place + 1] << 8 | data[place + 2] << 16
-                if size - place - _PACKET_HEAD < length:
-                    break
-                if data[place + 3] != sequence:
-                    raise StreamInterrupted(
-                        f"side {self._side}: the stream's packets are out of order"
-                    )
-                sequence = sequence + 1 & 0xFF
-                place += _PACKET_HEAD + length
-                parts.append((place - length, place))
-                if place - at > _LARGEST_PACKET:
-                    raise StreamError(f"side {self._side}: the stream holds an event without end")
-                whole = length < _FULL_PACKET
-            if not whole:
-                break
-            packet = (
-                bytes(data[parts[0][0] : parts[0][1]])
-                if len(parts) == 1
-                else b"".join(data[start:end] for start, end in parts)
-            )
-            at, self._sequence = place, sequence
-            if not packet:
-                raise StreamError(f"side {self._side}: the stream holds an empty packet")
-            if packet[0]:
-                self._not_an_event(packet)
-            yield packet
-        del data[:at]
+        return data
 
     def _not_an_event(self, packet: bytes) -> NoReturn:
         if packet[0] == _ERROR:

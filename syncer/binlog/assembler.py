@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from syncer.binlog import events, payload, statements
+from syncer.binlog import events, payload, short, statements
 from syncer.binlog.layout import Flavor, LayoutSource, TableLayout
 from syncer.binlog.maps import MappedTable, TableMaps
 from syncer.binlog.own_tables import HEARTBEAT
@@ -16,7 +16,7 @@ from syncer.binlog.parents import UnknownValueError
 from syncer.binlog.statements import Kind, Statement
 from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.binlog.transaction import OpenTransaction
-from syncer.core.mark import Reason
+from syncer.core.mark import KeyMark, Reason, Touch
 from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
 from syncer.core.record import MarkStore, TransactionRecord
 from syncer.core.schema import TableName
@@ -41,10 +41,6 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     end: Coordinate
     commit_us: int
     beat: str | None = None
-
-
-def _checksum_fits(packet: bytes) -> bool:
-    return zlib.crc32(packet[1:-4]) == int.from_bytes(packet[-4:], "little")
 
 
 class Assembler:
@@ -124,6 +120,32 @@ class Assembler:
             self._file_index = Coordinate.parse(self._file, self._offset).index
         return Coordinate(self._file_index, self._offset)
 
+    def feed_all(self, packets: Sequence[bytes]) -> None:
+        """Take *packets*, the next ones of the stream; raises as ``feed``."""
+        at, end = 0, len(packets)
+        while at < end:
+            if self._open is None and self._checksums:
+                found = short.read(packets, at, self._flavor, self._maps)
+                if found is not None:
+                    self.events += found.after - at
+                    self._take_short(found)
+                    at = found.after
+                    continue
+            self.feed(packets[at])
+            at += 1
+
+    def _take_short(self, found: short.Short) -> None:
+        seq = self._seq = self._seq + 1
+        self._end(found.log_pos)
+        self._gtids.add(found.gtid)
+        self.rows += found.images
+        self.marks += 1
+        self.last_commit_us = commit_us = found.commit_us
+        touch = Touch(seq, seq, found.op, found.op, False, commit_us)
+        mark = KeyMark(found.table_id, found.key, found.key, touch)
+        record = TransactionRecord(seq=seq, marks=(mark,))
+        self.finished.append(Finished(record, found.gtid, self.coordinate, commit_us))
+
     def feed(self, packet: bytes) -> None:
         """
         Take one packet of the dump, its leading OK byte included.
@@ -144,12 +166,12 @@ class Assembler:
             self._advance(log_pos)
             return
         if self._checksums:
-            if zlib.crc32(packet[1:-4]) != int.from_bytes(packet[-4:], "little"):
+            if not short.intact(packet):
                 raise EventDamaged("an event arrived damaged (its checksum is wrong)")
             body = packet[_BODY:-4]
         else:
             if self._unproven:
-                if _checksum_fits(packet):
+                if short.intact(packet):
                     raise EventDamaged(
                         "a format description arrived damaged (events have checksums)"
                     )
@@ -170,7 +192,7 @@ class Assembler:
         body = packet[1 + events.HEADER_BYTES :]
         if len(body) < events.FORMAT_BYTES:
             raise EventDamaged("a format description arrived damaged (it is too short)")
-        fits = _checksum_fits(packet)
+        fits = short.intact(packet)
         try:
             checksums = events.has_checksums(body)
             events.check_format(body)

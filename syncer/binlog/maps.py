@@ -61,16 +61,23 @@ class TableMaps:
 
         Raises LayoutUnknownError, LookupError or ValueError where it cannot be read.
         """
-        known = self._known.get(body)
-        if known is None or (
-            (known.layout or not known.reader)
-            and self._layouts(known.database, known.name) is not known.layout
-        ):
+        known = self.known(body)
+        if known is None:
             known = self._learn(body)
             if len(self._known) > _MOST_KNOWN:
                 self._known.clear()
             self._known[body] = known
         self._by_number[int.from_bytes(body[:6], "little")] = known
+
+    def known(self, body: bytes) -> MappedTable | None:
+        """Return what this body was found to be before; None where it is new, or its table's layout has changed since."""
+        known = self._known.get(body)
+        if known is None or (
+            (known.layout or not known.reader)
+            and self._layouts(known.database, known.name) is not known.layout
+        ):
+            return None
+        return known
 
     def _learn(self, body: bytes) -> MappedTable:
         database, name, _ = tablemap.table_name(body, 8)

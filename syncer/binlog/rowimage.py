@@ -85,8 +85,12 @@ class RowReader:
         self._wants = {want.place: want for want in wants}
         self._order = [want.place for want in wants]
         self._stored, self._integer, self._unsigned = stored, integer, unsigned
+        bits = (len(found.columns) + 7) // 8
+        count = 1 if len(found.columns) < 251 else 3
+        self._head_bytes = {False: count + bits, True: count + 2 * bits}
         self._json = sum(column.kind == tablemap.JSON for column in found.columns)
         self._walkers: dict[tuple[bytes, bytes | None, bool], Walker] = {}
+        self._by_head: dict[bytes, Walker] = {}
 
     def read(
         self,
@@ -107,6 +111,13 @@ class RowReader:
             LayoutUnknownError: the images do not fit the table map.
         """
         try:
+            start = at
+            if not partial and not compressed:
+                at += self._head_bytes[update]
+                walk = self._by_head.get(body[start:at])
+                if walk is not None:
+                    return walk(body, at, len(body))
+                at = start
             count, at = tablemap.packed_integer(body, at)
             if count != len(self._columns):
                 raise LayoutUnknownError("rows and table map differ in their columns")
@@ -121,6 +132,8 @@ class RowReader:
             if walk is None:
                 walk = self._compile(before, after, partial=partial)
                 self._walkers[before, after, partial] = walk
+                if not partial and not compressed:
+                    self._by_head[body[start:at]] = walk
             return walk(body, at, len(body))
         except (
             IndexError,

@@ -201,8 +201,7 @@ class Tailer:
                 raise
             events, keys = assembler.events, assembler.rows
             try:
-                for packet in packets:
-                    assembler.feed(packet)
+                assembler.feed_all(packets)
             except StreamError as error:
                 self._flush(assembler)
                 raise type(error)(f"side {self._side}: {error}") from error

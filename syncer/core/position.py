@@ -180,8 +180,8 @@ class MariaDbGtids:
 
     def add(self, gtid: str) -> None:
         """Move the domain of *gtid* to it."""
-        domain, server, sequence = (int(field) for field in gtid.split("-"))
-        self._last[domain] = (server, sequence)
+        domain, server, sequence = gtid.split("-")
+        self._last[int(domain)] = (int(server), int(sequence))
 
     def items(self) -> Iterator[tuple[int, int, int]]:
         """Yield (domain, server, sequence)."""

@@ -12,6 +12,7 @@ import resource
 import signal
 import time
 from collections import Counter
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +77,17 @@ def assembler(corpus: Corpus) -> Assembler:
 
 
 def decode(corpus: Corpus, packets: list[bytes]) -> list[Any]:
-    """Feed packets behind the corpus's head; give the records."""
+    """Feed packets behind the corpus's head, one by one; give the records."""
     made = assembler(corpus)
     for packet in [bytes.fromhex(packet) for packet in corpus.head] + packets:
         made.feed(packet)
     return [one.record for one in made.take()]
+
+
+def pieces(count: int, random: Random) -> list[tuple[int, int]]:
+    """Cut *count* packets as a connection may deliver them: places, the end exclusive."""
+    cuts = sorted(random.sample(range(1, count), random.randrange(min(3, count))))
+    return list(pairwise([0, *cuts, count]))
 
 
 @contextlib.contextmanager
@@ -120,9 +127,10 @@ class Fuzzer:
         self.last = 0
         self._corpora = load()
         self._whole = {
-            (corpus.flavor, scenario.name): decode(corpus, scenario.raw())
+            (corpus.flavor, scenario.name, copies): decode(corpus, scenario.raw() * copies)
             for corpus in self._corpora
             for scenario in corpus.scenarios
+            for copies in (1, 2)
         }
 
     def case(self, number: int) -> None:
@@ -136,12 +144,13 @@ class Fuzzer:
         corpus = random.choice(self._corpora)
         scenario: Scenario = random.choice(corpus.scenarios)
         head, packets = [bytes.fromhex(packet) for packet in corpus.head], scenario.raw()
+        copies = random.choice((1, 2))  # what was met before may be read in another way
         mode = random.choice(("checksum", "checksum", "put right", "put right", "none"))
-        stream = head + packets
+        stream = head + packets * copies
         if mode == "none":
             stream = [_without_checksums(packet) for packet in stream]
         anywhere = random.random() < 0.1  # the head is the same in all scenarios
-        at = random.randrange(0 if anywhere else len(head), len(stream))
+        at = random.randrange(0 if anywhere else len(stream) - len(packets), len(stream))
         way = random.choice(mutate.WAYS)
         damaged = way(stream[at], random)
         if mode != "checksum" and random.random() < 0.9:
@@ -155,8 +164,8 @@ class Fuzzer:
         error: SyncerError | None = None
         signal.setitimer(signal.ITIMER_REAL, CASE_S)
         try:
-            for packet in stream:
-                made.feed(packet)
+            for start, end in pieces(len(stream), random):
+                made.feed_all(stream[start:end])
         except SyncerError as caught:
             error = caught
         except Exception as caught:
@@ -171,7 +180,7 @@ class Fuzzer:
                 raise FuzzFailure(f"{where}: damage was not noticed ({error})")
         if same and mode != "none":
             found = [one.record for one in made.take()]
-            if found != self._whole[corpus.flavor, scenario.name]:
+            if found != self._whole[corpus.flavor, scenario.name, copies]:
                 raise FuzzFailure(f"{where}: an undamaged stream is decoded in another way")
 
     def run(self, *, first: int = 0, cases: int | None = None, seconds: float | None = None) -> int:

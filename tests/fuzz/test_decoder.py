@@ -16,7 +16,7 @@ from syncer.binlog.adapter import Stream
 from syncer.binlog.layout import StreamEndpoint
 from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.core.side import Side
-from syncer.errors import EventDamaged, StreamError, StreamInterrupted, UnsupportedEvent
+from syncer.errors import EventDamaged, StreamError, UnsupportedEvent
 from tests.fuzz.corpus import load
 from tests.fuzz.fuzzer import Fuzzer, assembler, decode, limits
 
@@ -230,24 +230,3 @@ def test_packets_that_lie_about_their_length_are_waited_for_or_refused():
             data[random.randrange(len(data))] = random.randrange(256)
         with limits():
             stream(bytes(data))
-
-
-def test_an_empty_packet_is_no_event():
-    endpoint = StreamEndpoint(host="h", port=1, user="u", password="p")
-    made = Stream(Side.A, endpoint, "mysql", 1)
-    made._buffer += b"\0\0\0\1"
-    with pytest.raises(StreamError, match="empty packet"):
-        list(made._whole())
-
-
-def test_a_packet_without_end_is_given_up(monkeypatch):
-    monkeypatch.setattr("syncer.binlog.adapter._LARGEST_PACKET", (1 << 25) + 100)
-    endpoint = StreamEndpoint(host="h", port=1, user="u", password="p")
-    made = Stream(Side.A, endpoint, "mysql", 1)
-    for number in range(1, 3):
-        made._buffer += b"\xff\xff\xff" + bytes([number]) + bytes((1 << 24) - 1)
-        assert list(made._whole()) == []
-    made._buffer += b"\xff\xff\xff\3" + bytes((1 << 24) - 1)
-    with pytest.raises(StreamError, match="without end") as caught:
-        list(made._whole())
-    assert not isinstance(caught.value, StreamInterrupted)
