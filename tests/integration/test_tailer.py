@@ -933,7 +933,7 @@ def test_an_event_that_is_damaged_each_time_ends_the_stream(
 ) -> None:
     """Trying for ever would look like a lost connection, and nothing would say which file to look at."""
     rig.sql("CREATE TABLE t (id INT PRIMARY KEY)")
-    monkeypatch.setattr("syncer.binlog.assembler._checksum_fits", lambda _packet: False)
+    monkeypatch.setattr("syncer.binlog.short.intact", lambda _packet: False)
     tailer = rig.start()
     assert tailer.join(30)
     assert isinstance(tailer.progress.error, UnsupportedEvent)
