@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmark.arena import Arena
-from benchmark.lines import bulk, catchup, live, load, memory, streams
+from benchmark.lines import bulk, catchup, live, load, many, memory, streams
 from benchmark.result import Result
 
 __all__ = ["LINES", "Line", "Size"]
@@ -44,4 +44,5 @@ LINES: tuple[Line, ...] = (
     Line(11, "memory", Size(5_000_000, 1), Size(100_000, 1), memory.peaks),
     Line(12, "idle, in seconds", Size(60, 5), Size(3, 1), live.idle),
     Line(13, "cost to the primaries, in seconds", Size(20, 5), Size(2, 1), load.cost),
+    Line(14, "start with many tables", Size(2_000, 3), Size(200, 1), many.start),
 )

@@ -285,6 +285,9 @@ WHERE table_id = :table_id AND side = :side
 
 WIDEN_SPAN = "UPDATE span SET high = ? WHERE id = ?"
 OLDEST_SPAN = f"SELECT table_id, low, high FROM span WHERE {_FLOWS} ORDER BY id LIMIT 1"
+WHOLE_TABLES = f"""
+SELECT table_id FROM span WHERE low IS NULL AND high IS NULL AND {_FLOWS} GROUP BY table_id ORDER BY min(id) LIMIT ?
+"""
 SPANS_LIKE = """
 SELECT id, side, last_seq, reason, created_at FROM span
 WHERE table_id = ? AND low IS ? AND high IS ?

@@ -10,6 +10,7 @@ equality, since nothing but a server orders keys.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from syncer.core import rangeset
@@ -81,23 +82,31 @@ class Spans(Ranges):
         del now
         with self._reading() as db:
             oldest = db.execute(q.OLDEST_SPAN).fetchone()
-            if oldest is None:
-                return None
-            table_id, low, high = oldest
-            rows = db.execute(q.SPANS_LIKE, (table_id, low, high)).fetchall()
-            done, chunks, differing, started_at = db.execute(q.GET_PROGRESS, (table_id,)).fetchone()
-            return ClaimedSpan(
-                table_id=table_id,
-                low=low,
-                high=high,
-                seqs={Side(side): seq for _, side, seq, _, _ in rows},
-                reasons={Side(side): Reason(reason) for _, side, _, reason, _ in rows},
-                ids={Side(side): number for number, side, _, _, _ in rows},
-                rows=done,
-                chunks=chunks,
-                differing=differing,
-                started_at=started_at,
-            )
+            return None if oldest is None else self._claimed(*oldest)
+
+    def claim_tables(self, limit: int) -> list[ClaimedSpan]:
+        """Return at most *limit* spans that are a whole table each, as ``claim_span`` would, oldest first."""
+        with self._reading() as db:
+            tables = [row[0] for row in db.execute(q.WHOLE_TABLES, (limit,))]
+            return [self._claimed(table_id, None, None) for table_id in tables]
+
+    def _claimed(self, table_id: int, low: StoredKey | None, high: StoredKey | None) -> ClaimedSpan:
+        rows = self._db.execute(q.SPANS_LIKE, (table_id, low, high)).fetchall()
+        done, chunks, differing, started_at = self._db.execute(
+            q.GET_PROGRESS, (table_id,)
+        ).fetchone()
+        return ClaimedSpan(
+            table_id=table_id,
+            low=low,
+            high=high,
+            seqs={Side(side): seq for _, side, seq, _, _ in rows},
+            reasons={Side(side): Reason(reason) for _, side, _, reason, _ in rows},
+            ids={Side(side): number for number, side, _, _, _ in rows},
+            rows=done,
+            chunks=chunks,
+            differing=differing,
+            started_at=started_at,
+        )
 
     def narrow_span(
         self,
@@ -120,27 +129,66 @@ class Spans(Ranges):
             ValueError: the span was marked again since it was claimed, or by a transaction that the rows may not contain;
                 nothing has changed: claim and read again.
         """
+        with self._writing():
+            self._narrow(span, up_to, keys, lower, rows, self._clock.now())
+
+    def drop_spans(
+        self, equal: Mapping[int, int], spans: Sequence[ClaimedSpan], lower: dict[Side, int]
+    ) -> list[ClaimedSpan]:
+        """
+        Take those of *spans* out whose rows were found equal, in one transaction.
+
+        Args:
+            equal: by table id, how many rows were compared.
+            lower: as in ``narrow_span``; what that would refuse stays as it is.
+
+        Returns:
+            What was taken out.
+        """
         now = self._clock.now()
-        with self._writing() as db:
-            for side, number in span.ids.items():
-                row = db.execute(q.SPAN, (number, span.table_id, side.value)).fetchone()
-                if row is None or (row[0], row[1]) != (span.low, span.high):
-                    raise ValueError("the span is not what was claimed: claim it again")
-                first_seq, last_seq, reason = row[2:]
-                if last_seq > lower.get(side, NOTHING):
-                    raise ValueError(
-                        "the span was marked by a transaction after the rows read: read them again"
-                    )
-                if up_to is None or up_to == span.high:
-                    db.execute(q.DROP_SPAN, (number,))
-                else:
-                    db.execute(q.NARROW_SPAN, (up_to, number))
-                self._mark_differing(
-                    span.table_id, side, keys, (first_seq, last_seq, "u", "u", 0, 0), reason, now
+        done = []
+        with self._writing():
+            for span in spans:
+                if span.table_id not in equal:
+                    continue
+                with contextlib.suppress(ValueError):
+                    self._narrow(span, None, (), lower, equal[span.table_id], now)
+                    done.append(span)
+        return done
+
+    def _narrow(
+        self,
+        span: ClaimedSpan,
+        up_to: StoredKey | None,
+        keys: Sequence[StoredKey],
+        lower: dict[Side, int],
+        rows: int,
+        now: float,
+    ) -> None:
+        """Do what ``narrow_span`` does; nothing is written before all is found to be as it says."""
+        db = self._db
+        marks = {}
+        for side, number in span.ids.items():
+            row = db.execute(q.SPAN, (number, span.table_id, side.value)).fetchone()
+            if row is None or (row[0], row[1]) != (span.low, span.high):
+                raise ValueError("the span is not what was claimed: claim it again")
+            if row[3] > lower.get(side, NOTHING):
+                raise ValueError(
+                    "the span was marked by a transaction after the rows read: read them again"
                 )
-            db.execute(q.ADD_PROGRESS, (rows, len(keys), span.table_id))
-            if db.execute(q.HAS_SPAN, (span.table_id,)).fetchone() is None:
-                db.execute(q.END_PROGRESS, (now, span.table_id))
+            marks[side] = row[2:]
+        for side, (first_seq, last_seq, reason) in marks.items():
+            number = span.ids[side]
+            if up_to is None or up_to == span.high:
+                db.execute(q.DROP_SPAN, (number,))
+            else:
+                db.execute(q.NARROW_SPAN, (up_to, number))
+            self._mark_differing(
+                span.table_id, side, keys, (first_seq, last_seq, "u", "u", 0, 0), reason, now
+            )
+        db.execute(q.ADD_PROGRESS, (rows, len(keys), span.table_id))
+        if db.execute(q.HAS_SPAN, (span.table_id,)).fetchone() is None:
+            db.execute(q.END_PROGRESS, (now, span.table_id))
 
     def _take_out(
         self, table_id: int, copied: CopiedRange, lower: Mapping[Side, int], now: float

@@ -73,6 +73,7 @@ class Store:
         self._closed = False
         self._roomy = False
         self._quiet_id = 1
+        self._joined = False
         self._load()
 
     @classmethod
@@ -142,10 +143,31 @@ class Store:
         self.close()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        Make the block's calls one transaction that ends all or nothing: thousands of small ones cost seconds.
+
+        Every other thread waits until it ends. Calls that wait for the disk have no place in it (ValueError).
+        """
+        with self._writing():
+            self._joined = True
+            try:
+                yield
+            finally:
+                self._joined = False
+
+    @contextmanager
     def _writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Run the block as one transaction that ends all or nothing; *durable*: it survives a power failure."""
         with self._mutex:
             self._refuse_closed()
+            if self._joined:
+                if durable:
+                    raise ValueError(
+                        "what waits for the disk cannot be part of another transaction"
+                    )
+                yield self._db
+                return
             if self.read_only:
                 raise LedgerError(f"the ledger {self.path} is open for reading only")
             try:
@@ -171,6 +193,9 @@ class Store:
         """Run the block on one state of the file."""
         with self._mutex:
             self._refuse_closed()
+            if self._joined:
+                yield self._db
+                return
             try:
                 self._db.execute(q.BEGIN_READ)
                 try:

@@ -149,6 +149,15 @@ def multiset_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> 
     return f"COUNT(*), BIT_XOR({number}), SUM({number})"
 
 
+def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) -> str:
+    """
+    Return what ``chunk_digest`` selects, of *rows*: the rest of a SELECT, from FROM on, which may have a LIMIT.
+
+    No more than a number of every row is put aside for it.
+    """
+    return f"COUNT(*), BIT_XOR(d) FROM (SELECT {_number(columns, flavor)} AS d {rows}) AS t"
+
+
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
     text = row_text(columns, flavor)
     return f"IFNULL(CAST(CONV(LEFT(SHA2({text},256),16),16,10) AS UNSIGNED),UUID_SHORT())"

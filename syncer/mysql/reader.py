@@ -28,6 +28,8 @@ from syncer.mysql.documents import read_digest
 
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _TEMPORAL = {"date", "datetime", "timestamp"}
+UNION_BYTES = 100_000
+"""A statement about many tables is at most about so long; one table's may be longer."""
 _TEXTS = cols.CHARACTERS | cols.MEMBERS
 
 
@@ -261,6 +263,28 @@ class SnapshotReader:
         )
         count, digest = self._session.query(sql)[0]
         return int(count), int(digest or 0)
+
+    def table_digests(
+        self, tables: Sequence[PairedTable], most_rows: int
+    ) -> dict[int, tuple[int, int]]:
+        """
+        Return (row count, digest) of whole *tables* by their ids, in few statements.
+
+        A table of more than *most_rows* rows is missing in the result: no more are read of any.
+        """
+        side, flavor = self._session.side, self._session.flavor
+        found: dict[int, tuple[int, int]] = {}
+        texts = [
+            statements.select_small_digest(
+                table.schema(side), flavor, table.compared(side), table.table_id, most_rows
+            )
+            for table in tables
+        ]
+        for part in statements.split_by_bytes(texts, UNION_BYTES):
+            for number, count, digest in self._session.query(" UNION ALL ".join(part)):
+                if int(count) <= most_rows:
+                    found[int(number)] = int(count), int(digest or 0)
+        return found
 
     def chunk_values(
         self, table: PairedTable, low: Key | None, high: Key | None, *, digest: bool

@@ -16,7 +16,7 @@ from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.mysql.columns import image, key_select, quote_name
-from syncer.mysql.digests import chunk_digest, multiset_digest
+from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
 from syncer.mysql.flavor import Flavor
 from syncer.mysql.ranges import key_condition, keys_condition, range_condition, scope_condition
@@ -43,6 +43,7 @@ __all__ = [
     "select_multiset_digest",
     "select_parents_with_children",
     "select_row_digests",
+    "select_small_digest",
     "split_by_bytes",
     "table_by_key",
     "try_filter",
@@ -133,6 +134,19 @@ def select_chunk_values(
         f"FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
+
+
+def select_small_digest(
+    schema: TableSchema, flavor: Flavor, columns: Sequence[Column], number: int, most_rows: int
+) -> str:
+    """
+    Select *number*, then row count and digest of a whole table, fit to be one part of a UNION ALL.
+
+    No more than *most_rows* and one are read: where the count says so, the digest is of no use.
+    """
+    where = f" WHERE {schema.where}" if schema.where else ""
+    rows = f"FROM {quote_table(schema.on_server)}{where} LIMIT {int(most_rows) + 1}"
+    return f"SELECT {int(number)}, {small_digest(columns, flavor, rows)}"
 
 
 def select_multiset_digest(schema: TableSchema, flavor: Flavor, columns: Sequence[Column]) -> str:

@@ -140,11 +140,13 @@ class Run:
                 ledger = stack.enter_context(
                     open_ledger(self._config, self._clock, dry_run=self._options.dry_run)
                 )
-            begin.number(ledger)
+            with ledger.together():
+                begin.number(ledger)
             self._examine(sessions, ledger)
             epoch = self._take_over(sessions, ledger, begin)
             self._prepare_positions(sessions, ledger, begin)
-            catalog = begin.catalog(ledger)
+            with ledger.together():
+                catalog = begin.catalog(ledger)
             return self._supervise(stack, sessions, ledger, catalog, epoch)
 
     def _examine(self, sessions: Mapping[Side, Session], ledger: Ledger) -> None:
@@ -242,7 +244,8 @@ class Run:
                     was=position.server,
                 )
         begin.lay_out(ledger)
-        enter_scope(ledger, begin.flowing, begin.waiting, self._log)
+        with ledger.together():
+            enter_scope(ledger, begin.flowing, begin.waiting, self._log)
 
     def _supervise(
         self,
@@ -406,7 +409,7 @@ class Run:
             loop.ending,
             source.snapshot(),
             rows_read=workers.rows_read,
-            rows_compared=reconciler.chunks.rows_compared,
+            rows_compared=reconciler.rows_compared,
             planned=tuple(rehearsal.lines) if rehearsal else (),
         )
 

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from testbed.provision import Pair
     from tests.integration.harness import Product
 
-TABLES = 100
+TABLES = 60
 
 
 def connections(server: Endpoint) -> int:
     return int(server.query("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
+def snapshots(server: Endpoint) -> int:
+    return int(server.query("SHOW GLOBAL STATUS LIKE 'Com_begin'")[0][1])
 
 
 def statements(session: Session) -> int:
@@ -37,15 +41,31 @@ def statements(session: Session) -> int:
 def test_a_start_asks_for_all_tables_at_once(
     pair: Pair, database: str, product: Callable[..., Product]
 ) -> None:
-    """No connection is made for a table, and going on with tables that are known takes no statement for any of them."""
+    """
+    No connection and no snapshot is made for a table, and going on with known tables takes no statement for any of them.
+
+    Among them: tables that differ, that are larger than both servers think, and that only one side has rows of.
+    """
     pair.script(
-        *(f"CREATE TABLE t{n} (id INT PRIMARY KEY, v INT)" for n in range(TABLES)), db=database
+        *(f"CREATE TABLE t{n} (id INT PRIMARY KEY, v VARCHAR(9))" for n in range(TABLES)),
+        *(f"INSERT INTO t{n} VALUES (1, 'same'), (2, NULL)" for n in range(0, TABLES, 10)),
+        f"INSERT INTO t1 VALUES {','.join(f'({n}, NULL)' for n in range(300))}",
+        db=database,
     )
-    synced = product()
-    before = [connections(server) for server in pair.sides]
+    pair.a.script("UPDATE t10 SET v = 'other' WHERE id = 2", db=database)
+    pair.b.script("DELETE FROM t20 WHERE id = 1", "INSERT INTO t30 VALUES (7, 'b')", db=database)
+    pair.a.script("INSERT INTO t40 VALUES (8, 'a')", "INSERT INTO t1 VALUES (-1, 'y')", db=database)
+    pair.b.script("INSERT INTO t3 VALUES (1, 'b')", db=database)
+    synced = product("--rule", "prefer:a", "--heartbeat", "off")
+    before = [(connections(server), snapshots(server)) for server in pair.sides]
     synced.until_in_sync()
-    for server, count in zip(pair.sides, before, strict=True):
-        assert connections(server) - count < TABLES / 2
+    for server, (connected, begun) in zip(pair.sides, before, strict=True):
+        assert connections(server) - connected < TABLES / 2
+        assert snapshots(server) - begun < TABLES
+    assert pair.a.query(f"SELECT v FROM {database}.t10 WHERE id = 2") == [("other",)]
+    assert pair.a.query(f"SELECT id FROM {database}.t30 ORDER BY id") == [(1,), (2,), (7,)]
+    assert pair.b.query(f"SELECT id FROM {database}.t1 WHERE id < 0") == [(-1,)]
+    assert pair.a.query(f"SELECT v FROM {database}.t3") == [("b",)]
 
     sides = {side: {"url": server.url()} for side, server in zip("ab", pair.sides, strict=True)}
     sync = {"tables": (f"{database}.*",)}

@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from syncer.core.mark import Reason
+from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.ledger.spans import complement
 from tests.unit.ledger.bench import position
@@ -173,3 +174,27 @@ def test_later_span_of_the_other_side_is_not_drawn_in(bench):
     assert open_spans(bench, A) == [(None, 50)]
     assert open_spans(bench, B) == [(50, None), (None, 50)]
     assert claim(bench).sides == (A,)
+
+
+def test_whole_tables_are_claimed_and_taken_out_together(bench):
+    """What was marked again since, or was not found equal, stays as it is."""
+    three = bench.ledger.table_id(TableName("shop", "third"))
+    bench.ledger.start({A: position(3), B: position(4)}, [three, bench.t, bench.u], Reason.BASELINE)
+    assert [one.table_id for one in bench.ledger.claim_tables(2)] == [three, bench.t]
+    spans = bench.ledger.claim_tables(9)
+    assert spans[0] == claim(bench)
+    bench.ledger.mark_table(bench.t, [B], Reason.DDL, {B: 9})
+    done = bench.ledger.drop_spans({three: 5, bench.t: 6}, spans, {A: 8, B: 8})
+    assert [one.table_id for one in done] == [three]
+    left = {one.table_id: one for one in bench.ledger.claim_tables(9)}
+    assert left[bench.t].seqs == {A: 3, B: 9}
+    assert left[bench.u].seqs == {A: 3, B: 4}
+    progress = {one.table_id: one for one in bench.ledger.span_progress()}
+    assert (progress[three].rows, progress[three].open_spans) == (5, 0)
+    assert progress[three].finished_at is not None
+    assert (progress[bench.t].rows, progress[bench.t].finished_at) == (0, None)
+
+
+def test_a_table_that_is_compared_in_part_is_not_claimed_whole(based):
+    based.ledger.narrow_span(claim(based), up_to=100, keys=[], lower=FAR)
+    assert based.ledger.claim_tables(9) == []

@@ -288,3 +288,31 @@ def test_the_cache_is_large_only_while_many_marks_wait(bench, monkeypatch):
     assert pages() == small
     bench.mark(Side.A, 3)
     assert pages() == small
+
+
+def test_calls_made_together_are_one_transaction(bench):
+    """All or nothing, what is kept in memory included; what must reach the disk by itself is refused."""
+    name = TableName("shop", "late")
+    before = bench.ledger.tables()
+
+    def broken():
+        with bench.ledger.together():
+            number = bench.ledger.table_id(name)
+            bench.ledger.set_meta("x", "1")
+            assert bench.ledger.get_meta("x") == "1"
+            assert bench.ledger.tables()[number] == name
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert bench.ledger.get_meta("x") is None
+    assert bench.ledger.tables() == before
+    with bench.ledger.together():
+        number = bench.ledger.table_id(name)
+        bench.ledger.set_meta("x", "2")
+    bench.reopen()
+    assert bench.ledger.get_meta("x") == "2"
+    assert bench.ledger.tables()[number] == name
+    with pytest.raises(ValueError, match="disk"), bench.ledger.together():
+        bench.ledger.set_epoch(7)
+    assert bench.ledger.epoch() == 0

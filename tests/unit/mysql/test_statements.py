@@ -123,6 +123,7 @@ def test_a_mapped_table_is_spoken_of_by_its_name_on_its_server():
         statements.table_by_key(there),
         statements.select_chunk_digest(there, Flavor.MYSQL, V, None, None),
         statements.select_multiset_digest(there, Flavor.MYSQL, V),
+        statements.select_small_digest(there, Flavor.MYSQL, V, 7, 200),
         statements.select_children(there, ["id"], [(1,)], V, 5),
         statements.select_parents_with_children(there, [(1,)], there, [("id", "id")], [(2,)]),
         statements.insert_rows(there, V, row),
@@ -160,6 +161,8 @@ def test_a_filter_narrows_what_is_compared_and_never_what_is_read_by_key():
         statements.select_row_digests(some, Flavor.MYSQL, V, ""),
         statements.select_row_digests(some, Flavor.MYSQL, V, "a"),
     ]
+    small = statements.select_small_digest(some, Flavor.MYSQL, V, 7, 200)
+    assert small.endswith("WHERE v = 'x' OR id > 5 LIMIT 201) AS t")
     for one in keyless:
         assert "(v = 'x' OR id > 5)" in one or one.endswith("WHERE v = 'x' OR id > 5")
     for one in (
