@@ -44,10 +44,13 @@ from syncer.service.small import SmallTables
 from syncer.service.throttle import Throttle
 
 AMBIGUOUS_BEFORE_LOCKING = 3
+AMBIGUOUS_KNOWN = 100_000
 LOCKED_BACK_OFF_S = 0.3
 LOCKED_KEYS_AT_ONCE = 100
 WAITING_SPELLINGS = 2000
 """Put off keys come first: a held key is opened by any new mark of the spelling it is held under."""
+SPELLINGS_AHEAD = 100
+"""Keys due after those of a batch, looked at for other spellings of them: a rename marks two spellings one after the other."""
 CYCLE_BYTES = 16 << 20
 """Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
 
@@ -88,6 +91,7 @@ class Reconciler:
         self._batch_rows = batch_rows
         self._probe = probe
         self._ambiguous: Counter[tuple[int, StoredKey]] = Counter()
+        self._due: Sequence[ClaimedKey] = ()
         self.throttle = throttle
         self.chunks = ChunkComparer(
             ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
@@ -120,7 +124,8 @@ class Reconciler:
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         moved = self._children.find() or moved
         now = self._clock.monotonic()
-        claimed = self._ledger.claim_keys(self._batch_rows, now)
+        self._due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD, now)
+        claimed = self._due[: self._batch_rows]
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
@@ -232,14 +237,16 @@ class Reconciler:
 
     def _waiting(self, table: PairedTable) -> list[Key]:
         """
-        Return spellings whose marks are put off or held: they may be of a key that was claimed by another spelling (INV-6).
+        Return spellings whose marks are put off, held or due next: they may be of a key that was claimed by another one (INV-6).
 
-        A rename to another spelling is a mark of a key that is due at once, and its row's earlier marks are not.
+        A rename to another spelling is a mark of a key that is due at once, and its row's earlier marks are not; or they are
+        due as well, and the batch ends between the two.
         """
         if table.a.exact_spelling and table.b.exact_spelling:
             return []
         waiting = self._ledger.waiting_keys(table.table_id, WAITING_SPELLINGS)
-        return [table.load(key) for key in waiting]
+        due = [one.key for one in self._due if one.table_id == table.table_id]
+        return [table.load(key) for key in (*waiting, *due)]
 
     def _carry_out(self, planned: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> bool:
         lower = {side: horizons[side].lower for side in SIDES}
@@ -288,6 +295,8 @@ class Reconciler:
         for key in item.stored:
             at = (item.table.table_id, key)
             if item.decision.verdict is Verdict.AMBIGUOUS:
+                if len(self._ambiguous) >= AMBIGUOUS_KNOWN:
+                    self._ambiguous.clear()  # of keys whose marks went otherwise; the others are counted anew
                 self._ambiguous[at] += 1
             else:
                 self._ambiguous.pop(at, None)

@@ -42,6 +42,8 @@ class Inside:
         *,
         heartbeat_s: float = 0.0,
         clock: Clock | None = None,
+        engine: dict[str, object] | None = None,
+        sync: dict[str, object] | None = None,
     ) -> None:
         a, b = product.urls
         config = configuration.load(
@@ -49,10 +51,11 @@ class Inside:
             {
                 "a": {"url": a},
                 "b": {"url": b},
-                "sync": {"tables": [product.tables]},
+                "sync": {"tables": [product.tables], **(sync or {})},
                 "policy": policy or {},
                 "ledger": str(product.ledger),
                 "heartbeat": {"interval_s": heartbeat_s},
+                "engine": engine or {},
             },
             environ={},
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 
+from syncer.ledger import Ledger
 from syncer.service import delivery
 from tests.integration.harness import wait_until
 from tests.integration.inside import Inside
@@ -346,3 +348,54 @@ def test_a_key_that_is_put_off_is_decided_with_its_other_spelling(
     product.settled()
     inside.end()
     assert [entry.loser for entry in product.conflicts()] == ["b"]
+
+
+@MIXED
+def test_a_spelling_that_the_next_batch_would_claim_counts(
+    pair, database, make_product, monkeypatch
+):
+    """
+    A deletes a row that B has renamed to another letter case, and B's new spelling is claimed first and alone.
+
+    Under a filter an absent row says nothing, so only the mark of A's spelling tells that it was deleted.
+    """
+    pair.script(
+        "CREATE TABLE t (k VARCHAR(9) PRIMARY KEY, v INT, region VARCHAR(9))"
+        " DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
+        "INSERT INTO t VALUES ('Abc', 1, 'eu')",
+        db=database,
+    )
+    product = make_product(pair, tables=f"{database}.t")
+    ready = threading.Event()
+    claim_keys = Ledger.claim_keys
+
+    def claimed_last_first(self, limit, now):
+        return claim_keys(self, limit + 100, now)[::-1][:limit] if ready.is_set() else []
+
+    monkeypatch.setattr(Ledger, "claim_keys", claimed_last_first)
+    inside = Inside(
+        product, {"rule": "hold"}, engine={"batch_rows": 1}, sync={"where": "region = 'eu'"}
+    )
+    product.settled()
+    pair.a.script("DELETE FROM t", db=database)
+
+    def marked(*wanted):
+        def ask():
+            with contextlib.closing(sqlite3.connect(product.ledger)) as ledger:
+                found = ledger.execute("SELECT side, key FROM point ORDER BY id").fetchall()
+            return [(side, bytes(key).strip(b"\0")[-3:]) for side, key in found] == [*wanted], found
+
+        wait_until("the marks are there", ask)
+
+    marked(("a", b"Abc"))
+    pair.b.script("UPDATE t SET k = 'abc', v = 2", db=database)
+    marked(("a", b"Abc"), ("b", b"Abc"), ("b", b"abc"))
+    ready.set()
+    product.settled()
+    inside.end()
+    # A key that changes is a delete and an insert, and to the server both spellings are one key.
+    assert [entry.kind for entry in product.conflicts("held")] == ["recreate"]
+    assert [server.query("SELECT k, v FROM t", db=database) for server in pair.sides] == [
+        [],
+        [("abc", 2)],
+    ]

@@ -148,22 +148,33 @@ def test_rows_that_refer_to_each_other_come_and_go_together(
 def test_what_no_order_of_writes_makes_right_is_held_and_takes_nothing_away(
     pair: Pair, database: str, product: Callable[..., Product], few_tries: Path
 ) -> None:
-    """New rows that refer to each other and cannot do without, and two keys with one unique value: a person decides."""
+    """Rows that refer to each other and cannot do without, or under triggers, and two keys with one unique value: a person decides."""
     pair.script(
         "CREATE TABLE m (id INT PRIMARY KEY, t INT NOT NULL)",
-        "INSERT INTO m VALUES (1, 1), (2, 2)",
+        "INSERT INTO m VALUES (1, 1), (2, 2), (3, 3)",
         "CREATE TABLE t (id INT PRIMARY KEY, m INT NOT NULL, FOREIGN KEY (m) REFERENCES m (id))",
-        "INSERT INTO t VALUES (1, 1), (2, 2)",
+        "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)",
         "ALTER TABLE m ADD FOREIGN KEY (t) REFERENCES t (id)",
+        # A trigger would see the reference that is missing for a moment, so it is not taken out.
+        "CREATE TABLE g (id INT PRIMARY KEY, h INT)",
+        "CREATE TABLE h (id INT PRIMARY KEY, g INT, FOREIGN KEY (g) REFERENCES g (id))",
+        "ALTER TABLE g ADD FOREIGN KEY (h) REFERENCES h (id)",
+        "CREATE TRIGGER g_in BEFORE INSERT ON g FOR EACH ROW SET @rows = @rows + 1",
+        "CREATE TRIGGER h_in BEFORE INSERT ON h FOR EACH ROW SET @rows = @rows + 1",
         "CREATE TABLE u (id INT PRIMARY KEY, code INT NOT NULL UNIQUE)",
         db=database,
     )
     running = product("--config", few_tries)
     running.until_in_sync()
     pair.a.script(
-        "UPDATE m SET t = 3 - id",
-        "UPDATE t SET m = 3 - id",
+        "INSERT INTO g VALUES (7, NULL)",
+        "INSERT INTO h VALUES (7, 7)",
+        "UPDATE g SET h = 7",
+        "UPDATE m SET t = 3 - id WHERE id < 3",
+        "UPDATE t SET m = 3 - id WHERE id < 3",
         "SET SESSION foreign_key_checks = 0",
+        "DELETE FROM m WHERE id = 3",
+        "DELETE FROM t WHERE id = 3",
         "INSERT INTO m VALUES (9, 9)",
         "INSERT INTO t VALUES (9, 9)",
         "INSERT INTO u VALUES (1, 5)",
@@ -173,14 +184,21 @@ def test_what_no_order_of_writes_makes_right_is_held_and_takes_nothing_away(
     running.until_in_sync(codes=(1,))
     new = {(9,): (9, 9)}
     swapped = {(1,): (1, 2), (2,): (2, 1)}
-    both = (swapped | new, swapped)
+    both = (swapped | new, swapped | {(3,): (3, 3)})
+    circle = ({(7,): (7, 7)}, {})
     assert oracle.read_pair(pair, database) == {
+        "g": circle,
+        "h": circle,
         "m": both,
         "t": both,
         "u": ({(1,): (1, 5)}, {(2,): (2, 5)}),
     }
     held = {(c.table.split(".")[1], *c.key): c.kind for c in running.conflicts("held")}
     assert held == {
+        ("g", "7"): "fk_parent_missing",
+        ("h", "7"): "fk_parent_missing",
+        ("m", "3"): "fk_child_exists",
+        ("t", "3"): "fk_child_exists",
         ("m", "9"): "fk_parent_missing",
         ("t", "9"): "fk_parent_missing",
         ("u", "1"): "unique_violation",
