@@ -41,7 +41,7 @@ def decide(
         around: the servers' clocks, and who asks the function of a custom rule.
         filtered: the table has a filter.
     """
-    if any(_ambiguous(marks.of(side), horizons[side]) for side in SIDES):
+    if _ambiguous(marks.a, horizons[Side.A]) or _ambiguous(marks.b, horizons[Side.B]):
         return Decision(verdict=Verdict.AMBIGUOUS)
     exact = {side: _exactly_changed(marks.of(side), horizons[side]) for side in SIDES}
     inexact = {side: _inexactly_changed(marks.of(side), horizons[side]) for side in SIDES}

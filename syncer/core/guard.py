@@ -44,6 +44,9 @@ class Limit(msgspec.Struct, frozen=True):
         return bool(self.rows or self.percent)
 
 
+NO_LIMIT = Limit()
+
+
 class WriteGuard(msgspec.Struct, frozen=True, kw_only=True):
     """
     The guards of one table.
@@ -64,11 +67,14 @@ class WriteGuard(msgspec.Struct, frozen=True, kw_only=True):
 
     def forbids(self, target: Side, op: Op) -> bool:
         """Say whether *target* never gets a write of that kind."""
-        return WriteKind.of(op) in (self.forbid_a if target is Side.A else self.forbid_b)
+        kinds = self.forbid_a if target is Side.A else self.forbid_b
+        return bool(kinds) and WriteKind.of(op) in kinds
 
     def limit(self, op: Op) -> Limit:
         """Return the mass guard of that kind; inserts have none."""
-        return {Op.DELETE: self.deletes, Op.UPDATE: self.updates}.get(op, Limit())
+        if op is Op.DELETE:
+            return self.deletes
+        return self.updates if op is Op.UPDATE else NO_LIMIT
 
     def words(self) -> str:
         """Say what is forbidden; "" where nothing is."""

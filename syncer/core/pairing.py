@@ -48,6 +48,11 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The longer of both sides' average row lengths in bytes, at least 1."""
         return max(self.a.row_bytes, self.b.row_bytes, 1)
 
+    @cached_property
+    def name_chars(self) -> int:
+        """How many characters the names take in a statement that writes a row: each column's twice."""
+        return sum(2 * len(name) + 8 for name in self.written) + len(str(self.name))
+
     def compared(self, side: Side) -> tuple[Column, ...]:
         """The compared columns as they are on *side*, told what their counterparts are."""
         return self._facing[side][0]

@@ -26,6 +26,7 @@ from syncer.ledger.records import (
 from syncer.ledger.spans import Spans
 
 _NEXT = "next_batch"
+RECENT_BATCHES = 4
 
 
 class _Item(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +57,16 @@ class Batches(Journal, Spans):
 
     undo_rows = 100_000
 
+    def _load(self) -> None:
+        super()._load()
+        self._recent: dict[int, tuple[_Item, ...]] = {}
+
+    def _remember(self, batch_id: int, items: tuple[_Item, ...]) -> None:
+        """Keep the newest items decoded: they are asked for twice soon, when they are written and when the stream shows them."""
+        self._recent[batch_id] = items
+        while len(self._recent) > RECENT_BATCHES:
+            del self._recent[next(iter(self._recent))]
+
     def next_batch_id(self) -> int:
         """
         Return a number that no batch of this ledger ever had, and none that a stream has shown; 1 is the first.
@@ -82,6 +93,7 @@ class Batches(Journal, Spans):
     def begin_batches(self, batches: Sequence[Batch]) -> None:
         """Store intents and their entries (pending) durably, before anything is sent (INV-8)."""
         now = self._clock.now()
+        stored = {}
         with self._writing(durable=True) as db:
             for batch in batches:
                 items = tuple(self._store_item(item, batch.batch_id, now) for item in batch.items)
@@ -89,6 +101,10 @@ class Batches(Journal, Spans):
                 db.execute(
                     q.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
                 )
+                stored[batch.batch_id] = items
+        with self._mutex:
+            for batch_id, items in stored.items():
+                self._remember(batch_id, items)
 
     def _store_item(self, item: IntentItem, batch_id: int, now: float) -> _Item:
         number = None
@@ -183,9 +199,16 @@ class Batches(Journal, Spans):
 
     def _open_batch(self, batch_id: int) -> tuple[Side, dict[Side, int], tuple[_Item, ...]]:
         row = self._db.execute(q.GET_BATCH, (batch_id,)).fetchone()
-        if row is None or row[4]:
+        if row is None or row[3]:
             raise LedgerError(f"the ledger {self.path} has no open batch {batch_id}")
-        return Side(row[0]), _lower(row[1:3]), _decode(row[3])
+        return Side(row[0]), _lower(row[1:3]), self._items(batch_id)
+
+    def _items(self, batch_id: int) -> tuple[_Item, ...]:
+        """Return the items of a batch that is in the file."""
+        items = self._recent.get(batch_id)
+        if items is None:
+            items = _decode(self._db.execute(q.BATCH_ITEMS, (batch_id,)).fetchone()[0])
+        return items
 
     def open_batches(self) -> list[Batch]:
         """Return the intents without an outcome, oldest first."""
@@ -220,7 +243,7 @@ class Batches(Journal, Spans):
                 return None
             return tuple(
                 BatchItem(item.table_id, item.keys, item.copied is not None)
-                for item in _decode(row[3])
+                for item in self._items(batch_id)
             )
 
 

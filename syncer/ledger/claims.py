@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMarks, SideMarks, Touch
 from syncer.core.side import SIDES, Side
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
-from syncer.ledger.ranges import Ranges, as_reason, as_touch, fold_reason
+from syncer.ledger.ranges import Ranges, Run, as_reason, as_touch, fold_reason
 from syncer.ledger.records import ClaimedKey, HeldKey
 
+UNMARKED = KeyMarks()
+_EXACT = 2
+"""The place of that column in a row of ``queries.points_of``."""
 KEYS_AT_ONCE = 256
 """Keys per look-up; SQLite allows 999 parameters in its oldest builds."""
 
@@ -103,34 +107,45 @@ class Claims(Journal, Ranges):
 
         A span covers an integer key by order; any other key is taken as covered by every open span of its table.
         """
+        with self._reading() as db:
+            points = self._points_of(table_id, keys)
+            runs, ordered = self._runs_over(table_id, keys)
+            spans = db.execute(q.SPANS_OF, (table_id,)).fetchall()
+        if not runs and not spans and all(point[_EXACT] for point in points):
+            return _of_exact_points(keys, points)
         found: dict[StoredKey, dict[Side, _Found]] = {
             key: {side: _Found() for side in SIDES} for key in keys
         }
-        with self._reading():
-            self._collect_points(table_id, keys, found)
-            self._collect_runs(table_id, keys, found)
-            self._collect_spans(table_id, found)
+        self._collect_points(points, found)
+        self._collect_runs(runs, ordered, found)
+        self._collect_spans(spans, found)
         return {key: KeyMarks(m[Side.A].marks(), m[Side.B].marks()) for key, m in found.items()}
 
-    def _collect_points(
-        self, table_id: int, keys: Sequence[StoredKey], found: dict[StoredKey, dict[Side, _Found]]
-    ) -> None:
+    def _points_of(self, table_id: int, keys: Sequence[StoredKey]) -> list[tuple[Any, ...]]:
+        points: list[tuple[Any, ...]] = []
         rest = iter(keys)
         while some := list(itertools.islice(rest, KEYS_AT_ONCE)):
             # Always the same number of parameters, so that the statement stays prepared.
             some += [some[-1]] * (KEYS_AT_ONCE - len(some)) if len(some) > 8 else []
-            for row in self._db.execute(q.points_of(len(some)), (table_id, *some)):
-                into = found[row[0]][Side(row[1])]
-                into.points.add(row[2])
-                if row[2]:
-                    into.exact = as_touch(row[3:9])
-                else:
-                    into.inexact(row[3], row[4], row[9])
+            points += self._db.execute(q.points_of(len(some)), (table_id, *some))
+        return points
 
-    def _collect_runs(
-        self, table_id: int, keys: Sequence[StoredKey], found: dict[StoredKey, dict[Side, _Found]]
+    @staticmethod
+    def _collect_points(
+        points: Sequence[tuple[Any, ...]], found: dict[StoredKey, dict[Side, _Found]]
     ) -> None:
-        runs, ordered = self._runs_over(table_id, keys)
+        for row in points:
+            into = found[row[0]][Side(row[1])]
+            into.points.add(row[_EXACT])
+            if row[_EXACT]:
+                into.exact = as_touch(row[3:9])
+            else:
+                into.inexact(row[3], row[4], row[9])
+
+    @staticmethod
+    def _collect_runs(
+        runs: Sequence[Run], ordered: Sequence[int], found: dict[StoredKey, dict[Side, _Found]]
+    ) -> None:
         for run in runs:
             touch = as_touch(run.touch)
             for key in run.keys.inside(ordered):
@@ -142,8 +157,10 @@ class Claims(Journal, Ranges):
                 else:
                     into.inexact(touch.first_seq, touch.last_seq, run.reason)
 
-    def _collect_spans(self, table_id: int, found: dict[StoredKey, dict[Side, _Found]]) -> None:
-        spans = self._db.execute(q.SPANS_OF, (table_id,)).fetchall()
+    @staticmethod
+    def _collect_spans(
+        spans: Sequence[tuple[Any, ...]], found: dict[StoredKey, dict[Side, _Found]]
+    ) -> None:
         for _, side_text, low, high, first, last, reason in spans:
             side = Side(side_text)
             for key, sides in found.items():
@@ -249,6 +266,20 @@ class Claims(Journal, Ranges):
         """Return the keys that are held, longest held first."""
         with self._reading() as db:
             return [HeldKey(*row) for row in db.execute(q.HELD)]
+
+
+def _of_exact_points(
+    keys: Sequence[StoredKey], points: Sequence[tuple[Any, ...]]
+) -> dict[StoredKey, KeyMarks]:
+    """Return the marks of *keys* where there are exact points and nothing else: each key has at most one a side."""
+    found = dict.fromkeys(keys, UNMARKED)
+    for row in points:
+        key, mark, known = row[0], SideMarks(as_touch(row[3:9])), found[row[0]]
+        if row[1] == Side.A:
+            found[key] = KeyMarks(mark, known.b)
+        else:
+            found[key] = KeyMarks(known.a, mark)
+    return found
 
 
 def covers(low: StoredKey | None, high: StoredKey | None, key: StoredKey) -> bool:

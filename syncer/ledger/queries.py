@@ -364,7 +364,8 @@ DROP_XA = "DELETE FROM xa_part WHERE side = ? AND xid = ?"
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 ADD_BATCH = "INSERT INTO batch (id, target, lower_a, lower_b, items) VALUES (?, ?, ?, ?, ?)"
-GET_BATCH = "SELECT target, lower_a, lower_b, items, finished, seen FROM batch WHERE id = ?"
+GET_BATCH = "SELECT target, lower_a, lower_b, finished, seen FROM batch WHERE id = ?"
+BATCH_ITEMS = "SELECT items FROM batch WHERE id = ?"
 OPEN_BATCHES = (
     "SELECT id, target, lower_a, lower_b, items FROM batch WHERE finished = 0 ORDER BY id"
 )

@@ -1,7 +1,7 @@
 """
 One connection to one primary, set up the way all our SQL expects it.
 
-The only importer of PyMySQL beside ``failures.py``: driver errors are translated here, once. No SQL of the protocol lives here.
+The only importer of PyMySQL beside ``failures.py`` and ``results.py``: driver errors are translated here, once. No SQL of the protocol lives here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql.endpoint import Endpoint, SslMode
 from syncer.mysql.failures import translate
 from syncer.mysql.flavor import Flavor, detect
+from syncer.mysql.results import QuickConnection
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_WAIT_S = 1
@@ -140,7 +141,7 @@ class Session:
         else:
             arguments.update(host=endpoint.host, port=endpoint.port)
         try:
-            connection = pymysql.connect(**arguments)
+            connection = QuickConnection(**arguments)
         except (pymysql.MySQLError, OSError) as error:
             raise translate(error, where) from error
         except (RuntimeError, ValueError, UnicodeError) as error:

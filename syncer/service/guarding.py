@@ -73,8 +73,12 @@ class Guards:
         """
         self._count_written()
         self._end_agreements()
-        free = [item for item in copies if not _forbidden(item)]
-        held = [_withheld(item) for item in copies if _forbidden(item)]
+        free, held = [], []
+        for item in copies:
+            if _forbidden(item):
+                held.append(_withheld(item))
+            else:
+                free.append(item)
         guarded: dict[_At, list[Planned]] = defaultdict(list)
         for item in free:
             op = item.write().op

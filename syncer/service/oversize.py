@@ -62,7 +62,7 @@ def above_packet(table: PairedTable, image: str | None, most_bytes: int) -> bool
     """Say whether a statement that writes *image* would be longer than *most_bytes*."""
     if image is None:
         return False
-    names = sum(2 * len(name) + 8 for name in table.written) + len(str(table.name))
+    names = table.name_chars
     words = SLACK_BYTES + _MOST_BYTES_A_CHARACTER * names
     if _MOST_BYTES_A_CHARACTER * len(image) + words <= most_bytes:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 
 import msgspec
@@ -15,7 +16,7 @@ from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
 from syncer.core.outcome import ALONE, Answer, Consult
 from syncer.core.pairing import PairedTable
-from syncer.core.rules import Rule
+from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
@@ -33,6 +34,8 @@ UNDO_IMAGE_CHARS = 16_384
 PERSON = "person"
 """The path of a decision that somebody took."""
 
+UNMARKED = KeyMarks()
+
 CROWDED = Decision(
     verdict=Verdict.HOLD,
     conflict=ConflictKind.UNIQUE_VIOLATION,
@@ -41,7 +44,7 @@ CROWDED = Decision(
 )
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True):
+class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
     One decided key.
 
@@ -72,6 +75,10 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self) -> Write:
         """What the applier is to do."""
+        return self._write
+
+    @cached_property
+    def _write(self) -> Write:
         source = self.group.rows[self.target.other]
         there = self.group.rows[self.target]
         spelt = source or there
@@ -186,16 +193,20 @@ def plan(
     )
     outside = msgspec.structs.replace(outside, utc_columns=stamps)
     planned = []
+    asks = customs is not None and any(r.kind is RuleKind.CUSTOM for r in table.policy.chain)
+    seen, filtered = dict(horizons), bool(table.where)
+    lower = {side: horizons[side].lower for side in SIDES}
     for group in groups:
-        stored = tuple(table.store(key) for key in group.keys)
-        joined = join_marks([marks.get(key, KeyMarks()) for key in stored])
-        facts = {side: _fact(group.rows[side]) for side in SIDES}
-        consult = _consult(customs, table, group, joined) if customs else None
-        around = msgspec.structs.replace(outside, consult=consult)
-        filtered = bool(table.where)
+        stored = tuple(map(table.store, group.keys))
+        joined = join_marks([marks.get(key, UNMARKED) for key in stored])
+        facts = {Side.A: _fact(group.rows[Side.A]), Side.B: _fact(group.rows[Side.B])}
+        around = outside
+        if asks and customs is not None:
+            consult = _consult(customs, table, group, joined)
+            around = msgspec.structs.replace(outside, consult=consult)
         large = large_rows(group.rows)
         policy = plain_policy(table.policy) if large else table.policy
-        decision = decide(joined, facts, dict(horizons), policy, around, filtered=filtered)
+        decision = decide(joined, facts, seen, policy, around, filtered=filtered)
         decision = put_off(decision, large) if large else decision
         if group.crowded:
             decision = CROWDED
@@ -208,7 +219,7 @@ def plan(
             decision=decision,
             marked_at=min((claim.marked_at for claim in claimed), default=None),
             tries=max((claim.tries for claim in claimed), default=0),
-            lower={side: horizons[side].lower for side in SIDES},
+            lower=lower,
         )
         answers = [asked[key] for key in stored if key in asked] if asked else []
         planned.append(answered(item, answers[0]) if answers else item)
