@@ -66,7 +66,7 @@ def take_apart(data: bytes, plan: tuple[tuple[str | None, Any], ...]) -> tuple[A
     return tuple(row)
 
 
-class QuickConnection(Connection):  # type: ignore[type-arg]
+class QuickConnection(Connection):
     """A connection that makes such results; nothing else about it differs."""
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
