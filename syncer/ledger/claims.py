@@ -111,8 +111,8 @@ class Claims(Journal, Ranges):
             points = self._points_of(table_id, keys)
             runs, ordered = self._runs_over(table_id, keys)
             spans = db.execute(q.SPANS_OF, (table_id,)).fetchall()
-        if not runs and not spans and all(point[_EXACT] for point in points):
-            return _of_exact_points(keys, points)
+        if not spans and all(p[_EXACT] for p in points) and all(run.exact for run in runs):
+            return _of_exact_marks(keys, points, runs, ordered)
         found: dict[StoredKey, dict[Side, _Found]] = {
             key: {side: _Found() for side in SIDES} for key in keys
         }
@@ -268,18 +268,30 @@ class Claims(Journal, Ranges):
             return [HeldKey(*row) for row in db.execute(q.HELD)]
 
 
-def _of_exact_points(
-    keys: Sequence[StoredKey], points: Sequence[tuple[Any, ...]]
+def _of_exact_marks(
+    keys: Sequence[StoredKey],
+    points: Sequence[tuple[Any, ...]],
+    runs: Sequence[Run],
+    ordered: Sequence[int],
 ) -> dict[StoredKey, KeyMarks]:
-    """Return the marks of *keys* where there are exact points and nothing else: each key has at most one a side."""
+    """Return the marks of *keys* where all are exact: a key has at most one a side that counts, its point before its run."""
     found = dict.fromkeys(keys, UNMARKED)
     for row in points:
-        key, mark, known = row[0], SideMarks(as_touch(row[3:9])), found[row[0]]
-        if row[1] == Side.A:
-            found[key] = KeyMarks(mark, known.b)
-        else:
-            found[key] = KeyMarks(known.a, mark)
+        found[row[0]] = _with(found[row[0]], row[1], SideMarks(as_touch(row[3:9])))
+    for run in runs:
+        mark = SideMarks(as_touch(run.touch))
+        alone = _with(UNMARKED, run.side, mark)
+        for key in run.keys.inside(ordered):
+            known = found[key]
+            if known is UNMARKED:
+                found[key] = alone
+            elif (known.a if run.side == Side.A else known.b).exact is None:
+                found[key] = _with(known, run.side, mark)
     return found
+
+
+def _with(marks: KeyMarks, side: str, mark: SideMarks) -> KeyMarks:
+    return KeyMarks(mark, marks.b) if side == Side.A else KeyMarks(marks.a, mark)
 
 
 def covers(low: StoredKey | None, high: StoredKey | None, key: StoredKey) -> bool:
