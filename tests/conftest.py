@@ -16,6 +16,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, get_args
 
+import hypothesis
 import pymysql
 import pytest
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from testbed.endpoint import Endpoint
+
+if "CI" not in os.environ:
+    # Hypothesis has a profile of its own for CI. A machine that is busy with other work is no finding elsewhere either.
+    hypothesis.settings.register_profile(
+        "searching",
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("searching")
 
 _SERVER_FIXTURES = {"pairs", "fresh_server"}
 _USED = pytest.StashKey[dict[str, str]]()

@@ -316,7 +316,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
             ge=1,
             le=1_000,
             description="tries of a row that the target refuses (foreign key, unique key) before it is "
-            "held as a conflict",
+            "held as a conflict; no row is held while changes from before its first refusal are undecided",
         ),
     ] = 8
     backoff_max_s: Annotated[

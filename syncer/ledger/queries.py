@@ -87,6 +87,7 @@ SELECT max(
 """
 """The highest claim number in use; held points carry theirs negated."""
 
+COUNT_POINTS = "SELECT count(*) FROM point"
 RUN_LATTICES = "SELECT DISTINCT table_id, step, residue FROM run"
 HELD_TABLES = "SELECT DISTINCT table_id FROM point WHERE id < 0"
 HOLD_TABLES = "SELECT DISTINCT table_id FROM hold"
@@ -254,6 +255,14 @@ HAS_MARKS_OF = """
 SELECT EXISTS (SELECT 1 FROM span WHERE table_id = :id) OR EXISTS (SELECT 1 FROM run WHERE table_id = :id)
     OR EXISTS (SELECT 1 FROM lookup WHERE table_id = :id)
     OR EXISTS (SELECT 1 FROM point WHERE table_id = :id AND id > 0)
+"""
+
+OLDEST_UNDECIDED = """
+WITH waiting AS (SELECT table_id FROM pause UNION SELECT table_id FROM stop)
+SELECT CASE WHEN EXISTS (SELECT 1 FROM span WHERE table_id NOT IN waiting) THEN 0 ELSE min(id) END FROM (
+  SELECT min(id) AS id FROM run WHERE table_id NOT IN waiting
+  UNION ALL SELECT * FROM (SELECT id FROM point WHERE id > 0 AND tries < :tries AND table_id NOT IN waiting ORDER BY id LIMIT 1)
+)
 """
 
 HAS_MARKS_UP_TO = f"""

@@ -132,6 +132,21 @@ class Status(Store):
                 db.execute(q.HAS_MARKS_OF, {"id": number}).fetchone()[0] for number in table_ids
             )
 
+    def next_claim(self) -> int:
+        """Return the number that the next mark gets: every mark there is has a lower one."""
+        with self._mutex:
+            return self._next_id
+
+    def oldest_undecided(self, tries: int) -> int | None:
+        """
+        Return the number of the oldest mark that was put off fewer than *tries* times; None where there is none.
+
+        0 while a range is compared: what it finds gets numbers later. Held marks are left out, and tables that wait or are stopped.
+        """
+        with self._reading() as db:
+            found = db.execute(q.OLDEST_UNDECIDED, {"tries": tries}).fetchone()[0]
+            return None if found is None else int(found)
+
     def has_marks_up_to(self, seqs: Mapping[Side, int]) -> bool:
         """Say whether marks that begin at or before the given transaction of their side are left, but for held ones."""
         with self._reading() as db:

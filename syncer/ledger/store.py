@@ -75,6 +75,8 @@ class Store:
         self._quiet_id = 1
         self._joined = False
         self._load()
+        # Numbers go on behind the highest mark that is left: few marks may have high ones.
+        self._quiet_id = self._next_id - int(db.execute(q.COUNT_POINTS).fetchone()[0])
 
     @classmethod
     def open(

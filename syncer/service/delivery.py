@@ -8,6 +8,7 @@ that cannot be written stands alone; it waits with a back-off where time can hel
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ import structlog
 
 from syncer.clock import Ages, Clock
 from syncer.core.decision import ConflictKind
+from syncer.core.key import StoredKey
 from syncer.core.links import circular
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
@@ -50,6 +52,9 @@ LOOK_UP_MOST_S = 2.0
 WAIT_FOR_CHILDREN = 16
 """So many times as many tries while children are still being decided."""
 WAIT_FOR_CHILDREN_MOST_S = 1.0
+REFUSALS_KNOWN = 10_000
+UNDECIDED_LOOK_S = 0.5
+"""The oldest mark is looked up at most so often: among rows that are all refused it is found last."""
 _KINDS = {
     1062: ConflictKind.UNIQUE_VIOLATION,
     1169: ConflictKind.UNIQUE_VIOLATION,
@@ -144,6 +149,8 @@ class Delivery:
         self._retry_limit = retry_limit
         self._dependents = dependents
         self._misses = 0
+        self._refused: dict[tuple[int, StoredKey], int] = {}
+        self._undecided: tuple[float, int | None] = (-math.inf, None)
         self._ages = Ages(clock)
         self.applied: Counter[str] = Counter()
         self.written: Counter[tuple[int, Op]] = Counter()
@@ -414,12 +421,37 @@ class Delivery:
     def _cannot_write(self, planned: Planned, error: StatementRefused) -> None:
         kind = _KINDS.get(error.errno, ConflictKind.APPLY_ERROR)
         table_id = planned.table.table_id
-        if kind is not ConflictKind.APPLY_ERROR and planned.tries < self._retry_limit:
-            # A parent, or the row that holds the unique value, may be on its way.
+        if kind is not ConflictKind.APPLY_ERROR and self._may_pass(planned):
             not_before = due_again(self._clock.monotonic(), planned.tries)
             self._ledger.defer(table_id, planned.stored, not_before)
             return
         self._hold(planned, kind, str(error))
+
+    def _may_pass(self, planned: Planned) -> bool:
+        """
+        Say whether a row is to be tried again that is refused for the sake of other rows.
+
+        A parent, or the row that holds the unique value, may be on its way: in a backlog behind many others. All that the
+        row needs was tailed before it was read (INV-4), so it has a mark, and one of a lower number than the first refusal
+        saw; when these are decided, or were refused as often themselves, nothing is left to wait for.
+        """
+        at = (planned.table.table_id, planned.stored[0])
+        if planned.tries == 0 or at not in self._refused:
+            if len(self._refused) >= REFUSALS_KNOWN:
+                self._refused.clear()
+            self._refused[at] = self._ledger.next_claim()
+        if planned.tries < self._retry_limit:
+            return True
+        now = self._clock.monotonic()
+        if now - self._undecided[0] > UNDECIDED_LOOK_S:
+            self._undecided = now, self._ledger.oldest_undecided(self._retry_limit)
+        oldest = self._undecided[1]
+        if oldest == 0:
+            self._refused[at] = self._ledger.next_claim()
+        if oldest is not None and oldest < self._refused[at]:
+            return True
+        del self._refused[at]
+        return False
 
     def _hold(self, planned: Planned, kind: ConflictKind, note: str) -> None:
         entry = planned.entry(self._clock.now(), winner=None, kind=kind, rule="hold", note=note)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from syncer.core.schema import TableName
+from syncer.ledger import Ledger
+from syncer.service import delivery
 from testbed import oracle
+from tests.integration.harness import wait_until
+from tests.integration.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from syncer.ledger.records import ClaimedKey
     from testbed.provision import Pair
     from tests.integration.harness import Product
 
@@ -204,3 +213,45 @@ def test_what_no_order_of_writes_makes_right_is_held_and_takes_nothing_away(
         ("u", "1"): "unique_violation",
         ("u", "2"): "unique_violation",
     }
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_child_waits_for_a_parent_that_is_behind_many_others(
+    pair: Pair, database: str, product: Callable[..., Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it was refused meanwhile: all that it needs has a mark of its own, which nobody has decided yet."""
+    monkeypatch.setattr(delivery, "BACK_OFF_S", 2**-8)
+    monkeypatch.setattr(delivery, "BACK_OFF_MOST_S", 2**-5)
+    pair.script(
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        "CREATE TABLE c (id INT PRIMARY KEY, pid INT NOT NULL, FOREIGN KEY (pid) REFERENCES p (id))",
+        "INSERT INTO p VALUES (1)",
+        "INSERT INTO c VALUES (1, 1), (2, 1)",
+        db=database,
+    )
+    claim_keys = Ledger.claim_keys
+    turn = threading.Event()
+
+    def parents_last(self: Ledger, limit: int, now: float) -> list[ClaimedKey]:
+        found = claim_keys(self, limit, now)
+        parents = self.table_id(TableName(database, "p"))
+        return found if turn.is_set() else [one for one in found if one.table_id != parents]
+
+    monkeypatch.setattr(Ledger, "claim_keys", parents_last)
+    syncer = product()
+    inside = Inside(syncer, engine={"retry_limit": 2})
+    syncer.settled()
+    pair.a.script("INSERT INTO p VALUES (7)", "UPDATE c SET pid = 7 WHERE id = 1", db=database)
+
+    def refused() -> tuple[bool, object]:
+        with contextlib.closing(sqlite3.connect(syncer.ledger)) as ledger:
+            found = ledger.execute("SELECT max(tries), min(id) FROM point").fetchone()
+            held = ledger.execute("SELECT count(*) FROM conflict").fetchone()
+        return held != (0,) or (found[0] is not None and found[0] > 6), (found, held)
+
+    wait_until("refused more often than the limit", refused)
+    turn.set()
+    syncer.settled()
+    inside.end()
+    assert syncer.conflicts() == []
+    assert pair.b.query("SELECT id, pid FROM c ORDER BY id", db=database) == [(1, 7), (2, 1)]

@@ -286,6 +286,12 @@ def test_the_cache_is_large_only_while_many_marks_wait(bench, monkeypatch):
     bench.ledger.clear(bench.t, [*keys, 1], {Side.A: 100, Side.B: 100})
     assert bench.ledger.next_due(1e9) is None
     assert pages() == small
+    for key in range(100, 120):
+        bench.mark(Side.A, key * 1_000)
+        bench.ledger.clear(bench.t, [(key - 1) * 1_000], {Side.A: 1_000})
+    assert pages() == large, "they never all went"
+    bench.reopen()
+    assert pages() == small, "one is left, whatever its number"
     bench.mark(Side.A, 3)
     assert pages() == small
 
