@@ -64,13 +64,13 @@ def test_a_transaction_of_five_million_rows_takes_bounded_memory(pair, database,
     assert syncer.status()["summary"]["keys"] == ROWS
     peak = _peak_mib(running)
     assert peak <= MOST_MIB, f"{peak:.0f} MiB"
-    running.stop().must(1)  # a table waits
-    totals["row events of one transaction"] += ROWS
     with capsys.disabled():
         print(
             f"\n{pair.a.flavor}: {ROWS:,} rows in one transaction read in {seconds:.0f} s, "
             f"{ROWS / seconds:,.0f} rows/s, {peak:.0f} MiB at most ({before:.0f} before)"
         )
+    running.stop(DEADLINE_S).must(1)  # a table waits; its marks are counted for the report
+    totals["faults survived"] += 1
 
 
 def _saved(ledger: Path) -> tuple[tuple[int, int], bool]:
