@@ -221,14 +221,18 @@ def print_asked(
     dry_run: bool,
 ) -> None:
     """Print one line per answered conflict, what goes where, then one for each that was left, and why."""
+    from syncer.service.oversize import SIZE
+
     console = output.out()
     for record, take in takes:
         entry = record.entry
         image = entry.a_image if take is Side.A else entry.b_image
         what = "the row" if image is not None else "the absence"
+        outcome = f"{what} of side {take} {'would go' if dry_run else 'goes'} to side {take.other}"
+        if entry.path == SIZE:
+            outcome = f"it {'would be' if dry_run else 'is'} decided anew"
         console.print(
-            f"{record.conflict_id}: {entry.table} {_key(record)}: {what} of side {take} "
-            f"{'would go' if dry_run else 'goes'} to side {take.other}",
+            f"{record.conflict_id}: {entry.table} {_key(record)}: {outcome}",
             markup=False,
             highlight=False,
         )

@@ -222,6 +222,8 @@ def verify_report(report: VerifyReport) -> None:
     for verdict in report.tables:
         for sample in verdict.samples:
             console.print(Text.assemble((f"  {verdict.table}  ", "dim"), text.printable(sample)))
+        if verdict.note is not None:
+            console.print(Text.assemble((f"  {verdict.table}  ", "dim"), (verdict.note, "yellow")))
     different = sum(not verdict.equal for verdict in report.tables)
     took = f"{text.plural(len(report.tables), 'table')} in {text.duration(report.seconds)}"
     if report.equal:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+_OUTSIDE = re.compile(r"""['"(),]""")
+_INSIDE = {quote: re.compile(rf"[{quote}\\]") for quote in "'\""}
+"""What ends a text that *quote* began, or takes the meaning of the next character."""
+
 
 def split_image(image: str) -> list[str]:
     r"""
@@ -15,25 +19,25 @@ def split_image(image: str) -> list[str]:
     parts: list[str] = []
     start = 0
     depth = 0
-    quote = ""
     at = 0
-    while at < len(image):
-        char = image[at]
-        if quote:
+    told = _OUTSIDE
+    # From one character that means something to the next: a value may be many megabytes long.
+    while found := told.search(image, at):
+        char, at = found[0], found.end()
+        if told is not _OUTSIDE:
             if char == "\\":
                 at += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
+            else:
+                told = _OUTSIDE
+        elif char in _INSIDE:
+            told = _INSIDE[char]
         elif char == "(":
             depth += 1
         elif char == ")":
             depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(image[start:at])
-            start = at + 1
-        at += 1
+        elif depth == 0:
+            parts.append(image[start : at - 1])
+            start = at
     parts.append(image[start:])
     return parts
 

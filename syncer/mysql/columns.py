@@ -116,6 +116,23 @@ def joined_text(column: Column) -> str:
     return quote_name(column.name) if column.charset == "utf8mb4" else utf8(column)
 
 
+def json_text(column: Column) -> str:
+    """
+    Return a document's text as UTF-8; NULL for NULL, and where it would exceed ``max_allowed_packet``.
+
+    MySQL answers with the empty text there [measured], and only a text that may be so long is looked at twice.
+    """
+    if column.charset is not None:
+        return joined_text(column)  # MariaDB's is a text
+    text = f"CAST({quote_name(column.name)} AS CHAR)"
+    return f"IF({_json_is_short(column)},{text},NULLIF({text},''))"
+
+
+def _json_is_short(column: Column) -> str:
+    """A byte stored is at most six characters of a control character, or two of a number and a comma with a space."""
+    return f"JSON_STORAGE_SIZE({quote_name(column.name)})*8<@@max_allowed_packet"
+
+
 def bytes_count(column: Column) -> bool:
     """Whether the text's bytes are what is compared and carried over."""
     return column.by_bytes and column.raw_text
@@ -153,7 +170,10 @@ def literal(column: Column) -> str:
         if not bytes_count(column):
             raw = f"IF({survives(column)},QUOTE({utf8(column)}),{raw})"
         return _or_null(name, raw)
-    if kind in _TEXT:
+    if kind == "json" and column.charset is None:
+        fits = f"{_json_is_short(column)} OR LENGTH({name})>0"
+        return _or_null(name, f"IF({fits},QUOTE(CAST({name} AS CHAR)),NULL)")
+    if kind in _TEXT or kind == "json":
         return f"QUOTE({joined_text(column)})"
     return f"QUOTE({name})" if kind in TEMPORALS else f"QUOTE(CAST({name} AS CHAR))"
 

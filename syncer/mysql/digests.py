@@ -18,6 +18,7 @@ from syncer.mysql.columns import (
     bytes_count,
     float_bits,
     joined_text,
+    json_text,
     quote_name,
     quote_text,
     survives,
@@ -58,6 +59,8 @@ def canonical(column: Column, flavor: Flavor | None = None) -> str:  # noqa: ARG
         return f"IF({survives(column)},{utf8(column)},{_raw(column)})"
     if kind in cols.CHARACTERS:
         return utf8(column)
+    if kind == "json":
+        return json_text(column)
     return f"CAST({name} AS CHAR)"
 
 

@@ -18,9 +18,12 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from syncer.core.schema import Column
+from syncer.mysql.columns import json_text, quote_name
 from syncer.mysql.digests import row_digest
 from syncer.mysql.flavor import Flavor
 
+TOO_LARGE = ""
+"""What is selected for a document that its server cannot make the text of; no document's text is empty."""
 _DIGEST_CHARACTERS = 32
 _WHOLE = range(-(1 << 63), 1 << 64)
 """MySQL stores whole numbers beyond these as DOUBLE."""
@@ -36,15 +39,15 @@ def split(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
 def digest_select(columns: Sequence[Column], flavor: Flavor | None = None) -> list[str]:
     """Return the expressions to select for a row's digest: the server's part, then each document."""
     plain, documents = split(columns)
-    return [row_digest(plain, flavor), *(f"CAST({_name(column)} AS CHAR)" for column in documents)]
+    return [row_digest(plain, flavor), *(_document(column) for column in documents)]
 
 
-def _name(column: Column) -> str:
-    return "`" + column.name.replace("`", "``") + "`"
+def _document(column: Column) -> str:
+    return f"IF({quote_name(column.name)} IS NULL,NULL,IFNULL({json_text(column)},'{TOO_LARGE}'))"
 
 
 def read_digest(cells: Sequence[object]) -> str | None:
-    """Make the digest of what ``digest_select`` gave; None where the server had none."""
+    """Make the digest of what ``digest_select`` gave; None where the server had none, or no text of a document."""
     first = cells[0]
     if first is None:
         return None
@@ -54,6 +57,8 @@ def read_digest(cells: Sequence[object]) -> str | None:
     whole = hashlib.sha256(digest.encode())
     for cell in cells[1:]:
         text = cell.decode("utf-8", "surrogateescape") if isinstance(cell, bytes) else cell
+        if text == TOO_LARGE:
+            return None
         form = "~" if text is None else normal(str(text))
         whole.update(hashlib.sha256(form.encode("utf-8", "surrogatepass")).digest())
     return whole.hexdigest()[:_DIGEST_CHARACTERS]

@@ -9,6 +9,7 @@ A locking read takes the binlog's end while the rows are locked: that is both bo
 from __future__ import annotations
 
 import decimal
+import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from syncer.mysql.documents import read_digest
 
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _TEMPORAL = {"date", "datetime", "timestamp"}
+_UNKNOWN = "unknown "
 UNION_BYTES = 100_000
 """A statement about many tables is at most about so long; one table's may be longer."""
 _TEXTS = cols.CHARACTERS | cols.MEMBERS
@@ -46,6 +48,21 @@ class RowRead(msgspec.Struct, frozen=True):
     def whole(self) -> bool:
         """The row has an image; one above its server's ``max_allowed_packet`` has none."""
         return bool(self.image)
+
+    @property
+    def known(self) -> bool:
+        """The row has a digest; one with a document above ``max_allowed_packet`` is equal to nothing, not even itself."""
+        return not is_unknown(self.digest)
+
+
+def digest_of(cells: Sequence[object]) -> str:
+    """Make the digest of what ``documents.digest_select`` gave; where there is none, a text that is never met again."""
+    return read_digest(cells) or f"{_UNKNOWN}{uuid.uuid4().hex}"
+
+
+def is_unknown(digest: str) -> bool:
+    """Say whether *digest* stands for a row that its server could make no digest of."""
+    return digest.startswith(_UNKNOWN)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -165,27 +182,16 @@ class SnapshotReader:
             tail = len(row) - len(read)
             *cells, whole, inside = row[width:tail]
             values = tuple(map(_rule_value, read, row[tail:]))
+            digest = digest_of(cells)
             found[key] = RowRead(
                 key,
-                self._digest(table, cells),
+                digest,
                 values,
-                "" if whole is None else _text(whole),
+                "" if whole is None or is_unknown(digest) else _text(whole),
                 bool(int(inside)),
             )
         self.rows_read += len(found)
         return found
-
-    def _digest(self, table: PairedTable, cells: Sequence[object]) -> str:
-        digest = read_digest(cells)
-        if digest is None:
-            raise self._too_large(table)
-        return digest
-
-    def _too_large(self, table: PairedTable) -> StatementRefused:
-        return StatementRefused(
-            f"{self._session.where}: a row of {table.name} is larger than max_allowed_packet: raise it there, "
-            "or leave the table out"
-        )
 
     def children(
         self,
@@ -247,7 +253,7 @@ class SnapshotReader:
         )
         width = len(schema.key)
         found = {
-            cols.read_key(schema.key_columns, row): self._digest(table, row[width:])
+            cols.read_key(schema.key_columns, row): digest_of(row[width:])
             for row in self._session.query(sql)
         }
         self.rows_read += len(found)
@@ -319,7 +325,7 @@ class SnapshotReader:
         )
         found: dict[str, int] = {}
         for row in self._session.query(sql):
-            digest = self._digest(table, row[:-1])
+            digest = digest_of(row[:-1])
             found[digest] = found.get(digest, 0) + int(row[-1])
         return found
 

@@ -162,10 +162,12 @@ def select_row_digests(
     Select what ``documents.read_digest`` makes digests of, and how many rows have it; the table needs no key.
 
     Args:
-        prefix: hex digits that the server's part of the digest begins with.
+        prefix: hex digits that the server's part of the digest begins with; a row without one counts to those of zeros.
     """
     cells = digest_select(columns, flavor)
     conditions = [f"{cells[0]} LIKE '{prefix}%'"] if prefix else []
+    if prefix and not prefix.strip("0"):
+        conditions = [f"IFNULL({cells[0]},'{prefix}') LIKE '{prefix}%'"]
     conditions += [f"({schema.where})"] if schema.where else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     if len(cells) > 1:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from syncer.clock import Ages, Clock
@@ -27,7 +28,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger import Ledger
-from syncer.ledger.records import Batch
+from syncer.ledger.records import Batch, ConflictEntry
 from syncer.mysql import marker
 from syncer.mysql.applier import (
     Applied,
@@ -38,7 +39,7 @@ from syncer.mysql.applier import (
 )
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
-from syncer.service.oversize import above_packet, size_note
+from syncer.service.oversize import SIZE, above_packet, size_note
 from syncer.service.planning import PERSON, Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker
@@ -183,8 +184,7 @@ class Delivery:
         if large:
             self._ledger.drop(batch.batch_id)
             for item in large:
-                note = size_note(item.table, [self.target])
-                self._hold(item, ConflictKind.APPLY_ERROR, note)
+                self._hold_large(item)
             planned = [item for item in planned if item not in large]
             if not planned:
                 return
@@ -453,10 +453,29 @@ class Delivery:
         del self._refused[at]
         return False
 
+    def _hold_large(self, planned: Planned) -> None:
+        """
+        Hold a row that the target cannot take. Its entry has no image of it, as where its own server cannot make one.
+
+        So no answer takes the other side's row or absence for it: whatever is answered, the row is decided anew.
+        """
+        entry = planned.entry(
+            self._clock.now(),
+            winner=None,
+            kind=ConflictKind.APPLY_ERROR,
+            rule="hold",
+            note=size_note(planned.table, [self.target]),
+        )
+        image = f"{self.target.other}_image"
+        self._journal(planned, msgspec.structs.replace(entry, path=SIZE, **{image: None}))
+
     def _hold(self, planned: Planned, kind: ConflictKind, note: str) -> None:
-        entry = planned.entry(self._clock.now(), winner=None, kind=kind, rule="hold", note=note)
+        now = self._clock.now()
+        self._journal(planned, planned.entry(now, winner=None, kind=kind, rule="hold", note=note))
+
+    def _journal(self, planned: Planned, entry: ConflictEntry) -> None:
         ids = self._ledger.journal_held([entry])
         if planned.decision.path == PERSON:
             self._ledger.forget_request(ids[0])
         self._ledger.hold(planned.table.table_id, planned.stored, ids[0], planned.lower)
-        self._log.error("conflict.held", table=str(planned.table.name), conflict=str(kind))
+        self._log.error("conflict.held", table=str(planned.table.name), conflict=str(entry.kind))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
+from syncer.mysql.reader import is_unknown
 from syncer.service.sides import Workers
 
 ROWS_PER_PART = 500_000
@@ -27,6 +28,8 @@ class Surplus(msgspec.Struct, frozen=True):
     rows: dict[Side, int]
     only_a: int
     only_b: int
+    unknown: tuple[Side, ...] = ()
+    """The sides that have rows which nobody can compare."""
 
 
 def compare_multisets(
@@ -35,7 +38,7 @@ def compare_multisets(
     """
     Compare *table*; blocks for a scan of it per look, on both sides at the same time.
 
-    Raises StatementRefused where a row is too large for ``max_allowed_packet``, TransientDatabaseError.
+    A row that its server can make no digest of is equal to none. Raises TransientDatabaseError.
     """
     totals = workers.both(lambda worker: worker.reader().multiset_digest(table))
     rows = {side: totals[side][0] for side in SIDES}
@@ -55,7 +58,13 @@ def compare_multisets(
         rows,
         sum(count for count in surplus.values() if count > 0),
         -sum(count for count in surplus.values() if count < 0),
+        tuple(side for side in SIDES if _unknown(side) in surplus),
     )
+
+
+def _unknown(side: Side) -> str:
+    """What stands for the digest of rows of *side* that have none: the same at every look."""
+    return f"unknown on {side}"
 
 
 def _surplus(workers: Workers, table: PairedTable, rows: int) -> dict[str, int]:
@@ -65,7 +74,15 @@ def _surplus(workers: Workers, table: PairedTable, rows: int) -> dict[str, int]:
     for part in range(16**digits):
         prefix = f"{part:0{digits}x}" if digits else ""
         counts = workers.both(lambda worker, of=prefix: worker.reader().digest_counts(table, of))  # type: ignore[misc]
-        left = Counter(counts[Side.A])
-        left.subtract(counts[Side.B])
+        known = {side: _of_known(side, counts[side]) for side in SIDES}
+        left = Counter(known[Side.A])
+        left.subtract(known[Side.B])
         found.update({digest: count for digest, count in left.items() if count})
+    return found
+
+
+def _of_known(side: Side, counts: Mapping[str, int]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for digest, count in counts.items():
+        found[_unknown(side) if is_unknown(digest) else digest] += count
     return found

@@ -33,11 +33,16 @@ def plain_policy(policy: Policy) -> Policy:
     return Policy(direction=policy.direction, presence=policy.presence)
 
 
-def put_off(decision: Decision, large: Collection[Side]) -> Decision:
-    """Return the decision that is left where the rows of *large* cannot be carried over, nor kept in the journal."""
-    if not (decision.verdict is Verdict.COPY or decision.verdict.waits):
+def put_off(decision: Decision, large: Collection[Side], *, known: bool = True) -> Decision:
+    """
+    Return the decision that is left where the rows of *large* cannot be carried over, nor kept in the journal.
+
+    Not *known*: one of them cannot even be compared, so nothing could guard a write over it (INV-9).
+    """
+    blind = not known and decision.verdict is Verdict.ALARM
+    if not (decision.verdict is Verdict.COPY or decision.verdict.waits or blind):
         return decision
-    if decision.conflict is None and decision.winner not in large:
+    if known and decision.conflict is None and decision.winner not in large:
         return decision
     sides = " and ".join(f"side {side}" for side in sorted(large))
     return Decision(
@@ -56,6 +61,14 @@ def size_note(table: PairedTable, sides: Collection[Side]) -> str:
         f"a row of {table.name}, key ({', '.join(table.a.key)}), is larger than max_allowed_packet of {where}: raise it there, "
         "restart syncer, and resolve this either way: the row is decided anew"
     )
+
+
+def packet_note(sides: Collection[Side]) -> str | None:
+    """Say why rows of *sides* count as different; None for no side."""
+    if not sides:
+        return None
+    where = " and ".join(f"side {side}" for side in sorted(sides))
+    return f"rows with documents above max_allowed_packet of {where} count as different: raise it there"
 
 
 def above_packet(table: PairedTable, image: str | None, most_bytes: int) -> bool:

@@ -207,7 +207,9 @@ def plan(
         large = large_rows(group.rows)
         policy = plain_policy(table.policy) if large else table.policy
         decision = decide(joined, facts, seen, policy, around, filtered=filtered)
-        decision = put_off(decision, large) if large else decision
+        if large:
+            known = all(row is None or row.known for row in group.rows.values())
+            decision = put_off(decision, large, known=known)
         if group.crowded:
             decision = CROWDED
         claimed = [claims[key] for key in stored if key in claims]

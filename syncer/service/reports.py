@@ -152,7 +152,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One table of a verification."""
+    """One table of a verification; *note*: what is to be known of it beside."""
 
     table: str
     rows_a: int
@@ -163,6 +163,7 @@ class TableVerdict(msgspec.Struct, frozen=True, kw_only=True):
     differing: int
     samples: tuple[str, ...] = ()
     skipped: str | None = None
+    note: str | None = None
 
     @property
     def equal(self) -> bool:

@@ -22,7 +22,7 @@ from syncer.core.side import SIDES, Side
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.connection import Session
-from syncer.mysql.reader import RowRead
+from syncer.mysql.reader import RowRead, is_unknown
 from syncer.service.chunks import (
     DIVIDED_ROWS,
     differing_keys,
@@ -31,6 +31,7 @@ from syncer.service.chunks import (
     rows_per_chunk,
 )
 from syncer.service.multisets import Surplus, compare_multisets
+from syncer.service.oversize import packet_note
 from syncer.service.planning import printable_key
 from syncer.service.reports import BaselineProgress, Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
@@ -117,6 +118,7 @@ def _of_multiset(table: str, found: Surplus) -> TableVerdict:
         only_a=found.only_a,
         only_b=found.only_b,
         differing=0,
+        note=packet_note(found.unknown),
     )
 
 
@@ -201,6 +203,13 @@ def _verdict(found: _Found) -> TableVerdict:
         only_b=sum(1 for a, _ in pending.values() if a is None),
         differing=sum(1 for a, b in pending.values() if a is not None and b is not None),
         samples=tuple(printable_key(table, key) for key in list(pending)[:SAMPLES]),
+        note=packet_note(
+            [
+                side
+                for at, side in enumerate(SIDES)
+                if any(is_unknown(two[at] or "") for two in pending.values())
+            ]
+        ),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.integration.harness import Product
 
 SMALL = 1 << 20
+LARGE = 32 << 20
 
 
 @pytest.mark.parametrize("pair", ["mixed"], indirect=True)
@@ -72,3 +73,65 @@ def test_a_row_above_the_packet_of_either_server_is_held_and_all_else_flows(
     product_.until_in_sync()
     assert numbers(pair.a) == numbers(pair.b)
     assert numbers(pair.a) == [(1, 1, 1), (2, 1, 2 * SMALL), (3, 1, 2 * SMALL), (5, 7, 5)]
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_rows_of_32_megabytes_wait_for_the_smaller_side_and_then_arrive_whole(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """Either side may be the small one; a document above its own server's limit is held too, never called equal to NULL."""
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, n INT)",
+        "CREATE TABLE j (id INT PRIMARY KEY, d JSON, n INT)",
+        db=database,
+    )
+    document = f"""CONCAT('{{"a": "', REPEAT('y', {2 * SMALL}), '"}}')"""
+    pair.a.script(f"INSERT INTO j VALUES (1, {document}, 0)", db=database)
+    pair.b.script("INSERT INTO j VALUES (1, NULL, 0)", db=database)
+    synced = product("--rule", "prefer:a")
+    limit = "max_allowed_packet"
+    before = [server.query(f"SELECT @@GLOBAL.{limit}")[0][0] for server in pair.sides]
+    held: dict[str, str] = {}
+
+    def listed() -> dict[str, str]:
+        found = syncer("conflicts", "list", "--ledger", synced.ledger, cwd=synced.folder)
+        return {
+            line.split()[0]: line
+            for line in found.must(1).stdout.splitlines()
+            if "apply_error" in line
+        }
+
+    try:
+        for small, large, side in ((pair.a, pair.b, "a"), (pair.b, pair.a, "b")):
+            small.query(f"SET GLOBAL {limit} = {SMALL}")
+            large.query(f"SET GLOBAL {limit} = {4 * LARGE}")
+            row = "ab".index(side)
+            large.script(
+                f"INSERT INTO t VALUES ({row}, REPEAT(X'0027F0FF', {LARGE // 4}), 0), ({row + 5}, 'x', 0)",
+                db=database,
+            )
+            synced.until_in_sync(codes=(1,))
+            assert (row + 5,) in small.query(f"SELECT id FROM {database}.t")
+            assert (row,) not in small.query(f"SELECT id FROM {database}.t")
+            held = listed()
+            assert any(f" {row} " in line for line in held.values())
+    finally:
+        for server, size in zip(pair.sides, before, strict=True):
+            server.query(f"SET GLOBAL {limit} = {4 * LARGE if held else size}")
+    try:
+        assert sorted(line.split()[6] for line in held.values()) == ["0", "1", "1"]
+        for number in held:
+            resolve = ("conflicts", "resolve", number, "--take", "a", "--ledger", synced.ledger)
+            syncer(*resolve, cwd=synced.folder).must(0, 1)
+        synced.until_in_sync()
+    finally:
+        for server, size in zip(pair.sides, before, strict=True):
+            server.query(f"SET GLOBAL {limit} = {size}")
+    sums = [
+        server.query(f"SELECT id, SHA2(b, 256), LENGTH(b) FROM {database}.t ORDER BY id")
+        for server in pair.sides
+    ]
+    assert sums[0] == sums[1]
+    assert [row[2] for row in sums[0]] == [LARGE, LARGE, 1, 1]
+    for server in pair.sides:
+        assert server.query(f"SELECT LENGTH(d) > {2 * SMALL} FROM {database}.j") == [(1,)]

@@ -7,7 +7,7 @@ import pytest
 from syncer.core.decision import ConflictKind, Verdict
 from syncer.core.mark import KeyMarks
 from syncer.core.side import Side
-from syncer.mysql.reader import RowRead
+from syncer.mysql.reader import RowRead, digest_of
 from syncer.service.oversize import SIZE, above_packet
 from syncer.service.planning import plan
 from syncer.service.reading import KeyGroup
@@ -57,6 +57,21 @@ def test_what_cannot_be_carried_over_or_kept_in_the_journal_is_held(marks, a, b)
 )
 def test_a_row_that_is_only_overwritten_or_equal_may_be_of_any_size(marks, a, verdict):
     assert planned(marks, a, LARGE).decision.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [KeyMarks(a=exact()), KeyMarks(b=exact()), KeyMarks(a=exact(), b=inexact()), KeyMarks()],
+)
+def test_a_row_that_cannot_be_compared_is_held_whoever_changed_it(marks):
+    """Nothing could guard a write over it; that it is equal can be said of it even less."""
+    one, other = (RowRead((1,), digest_of([None]), (), "") for _ in "ab")
+    assert one.digest != other.digest
+    assert not one.known
+    assert SMALL.known
+    for a, b in ((one, SMALL), (SMALL, one), (one, other)):
+        found = planned(marks, a, b)
+        assert (found.decision.verdict, found.decision.path) == (Verdict.HOLD, SIZE)
 
 
 def test_a_statement_is_measured_in_bytes_with_its_words():
