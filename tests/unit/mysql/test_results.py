@@ -9,7 +9,7 @@ from pymysql.protocol import MysqlPacket
 
 from syncer.mysql.results import take_apart
 
-VALUES = st.none() | st.binary(max_size=300) | st.binary(min_size=65_530, max_size=65_540)
+VALUES = st.none() | st.binary(max_size=300) | st.integers(65_530, 65_540).map(bytes)
 
 
 def encoded(value):
