@@ -427,6 +427,8 @@ class Assembler:
             return
         self.rows += len(keys)
         transaction.rows(table_id, kind.operation, keys)
+        if table.images is not None:
+            transaction.keep(table_id, kind, keys, table.images, body, at)
         if table.parents is not None and kind.operation != "insert":
             try:
                 found = table.parents.read(

@@ -26,6 +26,7 @@ class TableLayout(msgspec.Struct, frozen=True):
         reaches: ids of all tables that such an effect may reach, directly or not.
         certain_from: rows that end at or before it in the binlog may have another layout; None: all have this one.
         doubt: the reason of the mark where a layout is not certain.
+        keeps: what its rows were before a change is kept: a rule asks for the row that both sides agreed on.
     """
 
     table_id: int
@@ -34,6 +35,7 @@ class TableLayout(msgspec.Struct, frozen=True):
     reaches: tuple[int, ...] = ()
     certain_from: Coordinate | None = None
     doubt: Reason = Reason.DDL
+    keeps: bool = False
 
 
 class LayoutSource(Protocol):

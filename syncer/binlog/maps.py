@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from syncer.binlog import rowimage, tablemap
+from syncer.binlog.images import ImageReader
 from syncer.binlog.layout import LayoutSource, TableLayout
 from syncer.binlog.own_tables import HEARTBEAT, MARKER, heartbeat_reader, marker_reader
 from syncer.binlog.parents import Parents
@@ -21,7 +22,7 @@ class MappedTable(NamedTuple):
     """
     What a table map turned out to be. Without layout: out of scope, or a table of ours if it has a reader.
 
-    *certain_from* is that of the layout, None where the table map itself proves the layout.
+    *certain_from* is that of the layout, None where the table map itself proves the layout. *images* reads what rows were.
     """
 
     database: str
@@ -30,6 +31,7 @@ class MappedTable(NamedTuple):
     reader: rowimage.RowReader | None
     parents: Parents | None = None
     certain_from: Coordinate | None = None
+    images: ImageReader | None = None
 
 
 class TableMaps:
@@ -112,4 +114,5 @@ def _read_by(layout: TableLayout, database: str, name: str, body: bytes) -> Mapp
     parents = Parents(found, layout) if layout.edges else None
     proven = tablemap.proves(found, layout.schema)
     certain_from = None if proven else layout.certain_from
-    return MappedTable(database, name, layout, reader, parents, certain_from)
+    images = ImageReader(found, layout.schema) if layout.keeps else None
+    return MappedTable(database, name, layout, reader, parents, certain_from, images)

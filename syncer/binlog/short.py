@@ -108,6 +108,8 @@ def _read(packets: Sequence[bytes], first: int, flavor: Flavor, maps: TableMaps)
         return None
     if table.layout is None or table.parents is not None or table.certain_from is not None:
         return None
+    if table.images is not None:
+        return None  # what its rows were is kept too
     op, update, extra = _OPS[rows[_TYPE]]
     keys = table.reader.read(body, 8 + (body[8] | body[9] << 8) if extra else 8, update=update)
     if len(keys) != (2 if update else 1) or keys[0] != keys[-1]:

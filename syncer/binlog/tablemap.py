@@ -231,10 +231,11 @@ def check(found: TableMap, schema: TableSchema) -> None:
         if seen.unsigned is not None and column.integer and seen.unsigned != column.unsigned:
             raise LayoutUnknownError(f"column {column.name} has the other sign in the binlog")
     for column in schema.key_columns:
-        _check_key(column, found.columns[columns.index(column)])
+        check_column(column, found.columns[columns.index(column)])
 
 
-def _check_key(column: Column, seen: ColumnMap) -> None:
+def check_column(column: Column, seen: ColumnMap) -> None:
+    """Raise LayoutUnknownError where values of *column* cannot be read as a key is from row images of *seen*."""
     reason = unreadable(column)
     if reason is None and seen.kind in {BLOB_COMPRESSED, VARCHAR_COMPRESSED}:
         reason = "is compressed"

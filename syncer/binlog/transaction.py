@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from syncer.binlog.events import RowsKind
 from syncer.binlog.folding import TableKeys
+from syncer.binlog.images import ImageReader
 from syncer.binlog.parents import Found
+from syncer.core.keptimage import NOT_KEPT
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark
-from syncer.core.record import OPEN_BRANCH, BatchItem, Erasure, MarkStore, TransactionRecord
+from syncer.core.record import (
+    OPEN_BRANCH,
+    BatchItem,
+    BeforeImage,
+    Erasure,
+    MarkStore,
+    TransactionRecord,
+)
 from syncer.core.side import Side
 
 SPILL_KEYS = 50_000
+IMAGES_KEPT = 10_000
+"""Of so many rows of a transaction it is kept what they were; those of a bulk change have no base."""
 _BATCH_ID_BYTES = 8
 _OPS = {"insert": Op.INSERT, "delete": Op.DELETE}
 
@@ -36,6 +48,7 @@ class OpenTransaction:
         self._keys: dict[int, TableKeys] = {}
         self._spans: dict[int, Reason] = {}
         self._found: dict[tuple[int, StoredKey], dict[Found, None]] = {}
+        self._images: dict[tuple[int, StoredKey], bytes | None] = {}
         self._batch: tuple[int, bytes] | None = None
         self._touched = 0
         self._held = False
@@ -50,6 +63,32 @@ class OpenTransaction:
         else:
             states.touch(_OPS[operation], keys)
         self._touched += len(keys)
+
+    def keep(
+        self,
+        table_id: int,
+        kind: RowsKind,
+        keys: list[StoredKey],
+        reader: ImageReader,
+        body: bytes,
+        at: int,
+    ) -> None:
+        """Keep what the rows of one event were; the first image of a key in a transaction counts. None: it was not there."""
+        images = self._images
+        if len(images) > IMAGES_KEPT:
+            return  # the ledger finds them missing
+        if kind.operation == "insert":
+            for key in keys:
+                images.setdefault((table_id, key), None)
+            return
+        update = kind.operation == "update"
+        were = reader.before(kind, body, at)
+        for place, key in enumerate(keys[::2] if update else keys):
+            if (table_id, key) not in images:
+                images[table_id, key] = NOT_KEPT if were is None else reader.pack(were[place])
+        if update:
+            for key in keys[1::2]:
+                images.setdefault((table_id, key), None)
 
     def parents(self, table_id: int, found: Iterable[tuple[StoredKey, Found]]) -> None:
         """Take what changes of parents say of children that have no events, each by the key of its parent."""
@@ -79,6 +118,7 @@ class OpenTransaction:
                 store.spill(side, self._marks(seq), self._lookups(seq))
             self._keys.clear()
             self._found.clear()
+            self._images.clear()
         self._touched = sum(map(len, self._keys.values()))
 
     def record(
@@ -106,6 +146,7 @@ class OpenTransaction:
             spans=spans,
             lookups=self._lookups(seq) if self._found else (),
             erase=erase,
+            images=self._kept() if self._images else (),
             batch_id=batch_id,
             spilled=self._held,
             **xids,
@@ -116,6 +157,14 @@ class OpenTransaction:
         for table_id, states in self._keys.items():
             found += states.marks(table_id, seq, self.commit_us, exact=exact)
         return tuple(found)
+
+    def _kept(self) -> tuple[BeforeImage, ...]:
+        """Return the images of the keys that are marked and were there before."""
+        return tuple(
+            BeforeImage(table_id, key, image or None)
+            for (table_id, key), image in self._images.items()
+            if image is not None
+        )
 
     def _lookups(self, seq: int) -> tuple[Lookup, ...]:
         found = (one for some in self._found.values() for one in some)
@@ -130,7 +179,7 @@ class OpenTransaction:
         """Forget the keys that our batch wrote; all others in here are real changes (INV-12)."""
         written: dict[int, list[StoredKey]] = {}
         for bit, item in enumerate(items):
-            if bit // 8 < len(bitmap) and bitmap[bit // 8] >> bit % 8 & 1:
+            if _has(bitmap, bit):
                 keys = list(self._keys.get(item.table_id, ())) if item.every else item.keys
                 written.setdefault(item.table_id, []).extend(keys)
         for table_id, own in written.items():
@@ -138,6 +187,13 @@ class OpenTransaction:
                 self._keys[table_id].forget(own)
             for key in own:
                 self._drop_cascades(table_id, key)
+                self._images.pop((table_id, key), None)
+        for bit, item in enumerate(items):
+            if item.base is not None and item.keys and _has(bitmap, bit):
+                # A merged row: as if the other side's row had come first, and a change of this side after it (INV-16). Marked
+                # whether or not the server logged a change.
+                self._keys.setdefault(item.table_id, TableKeys()).touch(Op.UPDATE, item.keys[:1])
+                self._images[item.table_id, item.keys[0]] = item.base
         return tuple(Erasure(table_id, tuple(own)) for table_id, own in written.items())
 
     def _drop_cascades(self, table_id: int, key: StoredKey) -> None:
@@ -151,3 +207,7 @@ class OpenTransaction:
         kept = {one: None for one in found if not one.removes and not one.came}
         if kept:
             self._found[table_id, key] = kept
+
+
+def _has(bitmap: bytes, bit: int) -> bool:
+    return bit // 8 < len(bitmap) and bool(bitmap[bit // 8] >> bit % 8 & 1)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from syncer.cli import output, text
 from syncer.core.decision import ConflictKind
+from syncer.core.merging import PATH as MERGED
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
 
@@ -92,6 +93,14 @@ def _winner(winner: Side | None) -> Text:
     )
 
 
+def _won(record: ConflictRecord) -> Text:
+    entry = record.entry
+    if entry.winner is not None:
+        return _winner(entry.winner)
+    made = entry.path == MERGED and record.batch_id is not None
+    return Text("both: one row was made of them" if made else "nobody: it waits for a person")
+
+
 def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
     """Print one line per conflict."""
     console = output.out()
@@ -139,9 +148,7 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
     facts.add_row(
         "decided by", " ".join(filter(None, (entry.rule, f"({entry.path})" if entry.path else "")))
     )
-    facts.add_row(
-        "winner", _winner(entry.winner) if entry.winner else "nobody: it waits for a person"
-    )
+    facts.add_row("winner", _won(record))
     for side in SIDES:
         op = getattr(entry, f"{side.value}_op")
         when = text.moment_us(getattr(entry, f"{side.value}_commit_us"))

@@ -118,7 +118,7 @@ class PolicySection(Section, frozen=True, kw_only=True):
         _text(
             "newest[:column], oldest[:column], highest_version:column, lowest_version:column, prefer:a, prefer:b, "
             "update_wins, delete_wins, equals:column=value, matches:column=pattern, custom:module:function, "
-            "keep_both:a, keep_both:b, hold (a person decides), halt (and the table waits) or skip; several joined by "
+            "keep_both:a, keep_both:b, column_merge[:a+b,...], delta:columns, max:columns, min:columns, hold (a person decides), halt (and the table waits) or skip; several joined by "
             "`then`: each is asked what the one before leaves open. See docs/conflicts.md",
         ),
     ] = "hold"

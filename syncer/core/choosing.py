@@ -12,7 +12,8 @@ import math
 import msgspec
 
 from syncer.core.mark import KeyMarks, Op, Touch
-from syncer.core.outcome import Around, ConflictKind, Decision, RowFact, Verdict
+from syncer.core.merging import Left, Merging
+from syncer.core.outcome import Around, Base, ConflictKind, Decision, RowFact, Verdict
 from syncer.core.policy import OnDelete, OnNull, OnTie, Policy
 from syncer.core.rules import Rule, RuleKind, RuleValue
 from syncer.core.side import SIDES, Side
@@ -50,22 +51,37 @@ class Conflict(msgspec.Struct, frozen=True):
         return values[at] if at < len(values) else None
 
 
-class Left(msgspec.Struct, frozen=True):
-    """A rule leaves the matter open; *rule* and *path* say why the row is held where no other rule follows."""
-
-    rule: str
-    path: str
-
-
 def choose(conflict: Conflict) -> Decision:
-    """Ask the rules in turn."""
+    """Ask the rules in turn. What merging rules leave open of a row is for the rules behind them."""
     left = Left("hold", "rule")
+    merging = _merging(conflict)
     for rule in conflict.policy.chain:
-        found = _ask(rule, conflict)
+        if rule.kind.merges and merging is not None:
+            found = merging.ask(rule)
+        else:
+            found = _ask(rule, conflict)
         if isinstance(found, Decision):
-            return found
+            closes = merging is not None and not rule.kind.merges
+            return merging.close(found) if merging is not None and closes else found
         left = found
     return Decision(verdict=Verdict.HOLD, conflict=conflict.kind, rule=left.rule, path=left.path)
+
+
+def _merging(conflict: Conflict) -> Merging | None:
+    """Begin to merge where a rule may and both rows can be one; rows of two incarnations never are."""
+    policy, around = conflict.policy, conflict.around
+    if not policy.merges or not conflict.live or not around.columns:
+        return None
+    if any(conflict.rows[side].cells is None for side in SIDES):
+        return None
+    kind = conflict.kind
+    if kind is ConflictKind.RECREATE:
+        renewed = [side for side in SIDES if has_renewed(conflict.marks.of(side).exact)]
+        if len(renewed) == 1:
+            return None
+        # Two new rows are as two rows inserted: there is no base that any of them came from.
+        around = msgspec.structs.replace(around, base=Base(why="another row"))
+    return Merging(kind, conflict.rows, policy, around)
 
 
 def _ask(rule: Rule, conflict: Conflict) -> Decision | Left:
@@ -80,6 +96,8 @@ def _ask(rule: Rule, conflict: Conflict) -> Decision | Left:
         return _consult(rule, conflict)
     if not conflict.live:
         return _update_delete(rule, conflict)
+    if kind.merges:
+        return Left(f"{rule}, and the rows are no versions of one: hold", "incarnation")
     renewed = [side for side in SIDES if has_renewed(conflict.marks.of(side).exact)]
     if kind in {RuleKind.UPDATE_WINS, RuleKind.DELETE_WINS}:
         if len(renewed) == 1:

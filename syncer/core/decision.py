@@ -6,6 +6,8 @@ The model in ``tests/model`` drives this very function. INV-5, INV-6, INV-7; kin
 
 from __future__ import annotations
 
+import msgspec
+
 from syncer.core.choosing import Conflict, choose, has_renewed
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
 from syncer.core.outcome import ALONE, Around, ConflictKind, Decision, RowFact, Verdict
@@ -48,9 +50,13 @@ def decide(
     changed = [side for side in SIDES if exact[side] or inexact[side]]
     if not changed and any(_has_any(marks.of(side)) for side in SIDES):
         return Decision(verdict=Verdict.LATER)
+    if any(_goes_beyond(marks.of(side), exact[side], inexact[side]) for side in SIDES):
+        marks = KeyMarks(*(_told_by_rows(marks.of(s), exact[s], inexact[s]) for s in SIDES))
     if filtered and not any(rows[side].in_scope for side in SIDES):
         return Decision(verdict=Verdict.EQUAL, path=OUTSIDE)
     if rows[Side.A].digest == rows[Side.B].digest:
+        if all(exact.values()) and policy.counts and policy.direction.source is None:
+            return _counted(marks, rows, policy, around)
         return Decision(verdict=Verdict.EQUAL)
     if not changed:
         return Decision(verdict=Verdict.ALARM)
@@ -96,6 +102,21 @@ def _exactly_changed(marks: SideMarks, horizon: Horizon) -> bool:
 
 def _inexactly_changed(marks: SideMarks, horizon: Horizon) -> bool:
     return marks.inexact_first is not None and marks.inexact_first <= horizon.lower
+
+
+def _goes_beyond(marks: SideMarks, exact: bool, inexact: bool) -> bool:
+    """Say whether some of *marks* came after the rows."""
+    return (marks.exact is not None and not exact) or (
+        marks.inexact_first is not None and not inexact
+    )
+
+
+def _told_by_rows(marks: SideMarks, exact: bool, inexact: bool) -> SideMarks:
+    """Leave out what came after the rows: it says nothing of them, its kind and its time neither."""
+    touch = marks.exact if exact else None
+    if not inexact:
+        return SideMarks(touch)
+    return msgspec.structs.replace(marks, exact=touch)
 
 
 def _has_any(marks: SideMarks) -> bool:
@@ -275,6 +296,18 @@ def _conflict(
     marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy, around: Around
 ) -> Decision:
     return choose(Conflict(conflict_kind(marks, rows), marks, rows, policy, around))
+
+
+def _counted(
+    marks: KeyMarks, rows: dict[Side, RowFact], policy: Policy, around: Around
+) -> Decision:
+    """Decide rows that look equal and were changed on both sides: counters may have been raised twice (conflicts.md §6)."""
+    if not rows[Side.A].present or conflict_kind(marks, rows) is not ConflictKind.UPDATE_UPDATE:
+        return Decision(verdict=Verdict.EQUAL)
+    found = _conflict(marks, rows, policy, around)
+    if found.verdict is Verdict.COPY and found.merged is None:
+        return Decision(verdict=Verdict.EQUAL)
+    return found
 
 
 def conflict_kind(marks: KeyMarks, rows: dict[Side, RowFact]) -> ConflictKind:

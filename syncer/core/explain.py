@@ -6,14 +6,25 @@ Nothing here knows what a rule does: every line is a question that ``decide`` wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import msgspec
 
 from syncer.core.decision import decide
 from syncer.core.lint import Cell
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.outcome import Answer, Around, Decision, RowFact, Verdict
+from syncer.core.outcome import (
+    NO_BASE,
+    Answer,
+    Around,
+    Base,
+    Decision,
+    RowFact,
+    Verdict,
+    WrittenColumn,
+)
 from syncer.core.policy import Policy
 from syncer.core.rules import Rule, RuleKind, RuleValue
 from syncer.core.side import SIDES, Direction, Side
@@ -53,7 +64,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Case(msgspec.Struct, frozen=True):
-    """What one rule may find: the values for the side in the first part and for the other, and who they are."""
+    """
+    What one rule may find: the values for the side in the first part and for the other, and who they are.
+
+    *merge*, of a merging rule: done, left, null, unknown (the base).
+    """
 
     when: str
     values: tuple[RuleValue | None, RuleValue | None] = (1, 1)
@@ -61,8 +76,11 @@ class _Case(msgspec.Struct, frozen=True):
     answer: bool | None = None
     first: str = ""
     second: str = ""
+    merge: str = ""
 
 
+_LEAST, _MOST = Decimal(0), Decimal(1_000)
+_COLUMNS = re.compile(r"\b[cxy]\d+\b(, [cxy]\d+\b)*")
 _SAME_TIME = (5_000_001, 5_000_001)
 _OTHER_TIMES = (9_000_001, 5_000_001)
 _NO_TIME = (0, 0)
@@ -110,7 +128,7 @@ def _lines(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield (when, outcome, rule) of one cell: the cases of the rule at *at*, and of the next where it leaves one open."""
     last = at == len(policy.chain) - 1
-    for case in _cases(policy.chain[at], cell):
+    for case in _possible(_cases(policy.chain[at], cell), before):
         found = _both(cell, policy, (*before, case))
         left = not last and _is_left(cell, policy, at, (*before, case))
         if left:
@@ -137,6 +155,8 @@ def _cases(rule: Rule, cell: Cell) -> list[_Case]:
             _Case(f"{rule} names a side", answer=True, first="what it names stands"),
             _Case(f"{rule} leaves it open"),
         ]
+    if kind.merges:
+        return _merge_cases(rule, cell)
     if kind.compares and rule.column is None:
         unknown = _Case("a commit time is not known", times=_NO_TIME)
         if cell is Cell.DRIFT:
@@ -178,6 +198,65 @@ def _cases(rule: Rule, cell: Cell) -> list[_Case]:
     return [_Case("")]
 
 
+def _possible(cases: list[_Case], before: Sequence[_Case]) -> list[_Case]:
+    """Leave out what contradicts *before*: the row that both agreed on is known to all rules or to none."""
+    said = {case.merge for case in before} - {""}
+    ours = [case for case in cases if case.merge == "unknown"]
+    if "unknown" in said and ours:
+        return [_Case("", merge="unknown")]
+    if said and len(cases) > 1:
+        return [case for case in cases if case.merge != "unknown"]
+    return cases
+
+
+def _merge_cases(rule: Rule, cell: Cell) -> list[_Case]:
+    if cell.absent or cell is Cell.RECREATE_UPDATE or (rule.kind.needs_base and cell.two_rows):
+        return [_Case("", merge="unknown")]
+    unknown = _Case("the row that both agreed on is not known", merge="unknown")
+    if rule.kind is RuleKind.COLUMN_MERGE:
+        return [
+            _Case("no column was changed on both sides", merge="done"),
+            _Case("a column was changed on both sides", merge="left"),
+            unknown,
+        ]
+    names = ", ".join(name for group in rule.groups for name in group)
+    cases = [
+        _Case(f"only {names} differ", merge="done"),
+        _Case("other columns differ too", merge="left"),
+    ]
+    if rule.kind is not RuleKind.DELTA:
+        return cases
+    null = _Case(f"a sum of {names} is NULL or out of range", merge="null")
+    return [*cases, null, unknown]
+
+
+_CELLS = {
+    (RuleKind.DELTA, "done"): (("1", "2", "3"), ("1", "2", "3")),
+    (RuleKind.DELTA, "left"): (("1", "2", "3"), ("1", "2", "3"), ("1", "2", "1")),
+    (RuleKind.DELTA, "null"): (("1", "NULL", "3"), ("1", "1", "1")),
+    (RuleKind.COLUMN_MERGE, "done"): (("1", "2", "1"), ("1", "1", "2")),
+    (RuleKind.COLUMN_MERGE, "left"): (("1", "2", "3"), ("1", "2", "1"), ("1", "1", "2")),
+    (RuleKind.COLUMN_MERGE, "unknown"): (("1", "2", "1"), ("1", "1", "2")),
+    (RuleKind.MAX, "done"): (("1", "2", "1"), ("1", "1", "2")),
+    (RuleKind.MAX, "left"): (("1", "2", "1"), ("1", "1", "2"), ("1", "2", "1")),
+}
+"""Per rule and case: the base, the side in the first part, the other one, of the columns c and y of the rule, and of one beside."""
+_SAME = (("1", "1", "1"),) * 3
+
+
+def _merged_cells(rules: Sequence[Rule], cases: Sequence[_Case]) -> dict[str, tuple[str, ...]]:
+    """Return base, first and other of the columns that the merging rules look at."""
+    found: dict[str, tuple[str, ...]] = {}
+    for at, rule in enumerate(rules):
+        if not rule.kind.merges:
+            continue
+        case = cases[at].merge if at < len(cases) else ""
+        kind = RuleKind.MAX if rule.kind is RuleKind.MIN else rule.kind
+        cells = _CELLS.get((kind, case), _SAME)
+        found |= {f"{name}{at}": one for name, one in zip("cyx", cells, strict=False)}
+    return found
+
+
 def _both(cell: Cell, policy: Policy, cases: tuple[_Case, ...]) -> tuple[Decision, Decision]:
     """Ask twice: side A in the first part of every case, then side B."""
     return _ask(cell, policy, cases, Side.A), _ask(cell, policy, cases, Side.B)
@@ -191,12 +270,14 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
             kind=RuleKind.EQUALS if rule.kind.tests else rule.kind,
             column=None if rule.column is None else f"c{at}",
             test="1" if rule.kind.tests else rule.test,
+            groups=((f"c{at}",), (f"y{at}",)) if rule.groups and not _bare(rule) else (),
         )
         for at, rule in enumerate(policy.chain)
     ]
     asked = msgspec.structs.replace(policy, rule=rules[0], fallbacks=tuple(rules[1:]))
     times = next((case.times for case in cases if case.times), _NO_TIME)
     named = any(case.answer for case in cases)
+    cells = _merged_cells(rules, cases)
     marks, rows = {}, {}
     for part, side in enumerate((first, first.other)):
         values = [
@@ -204,10 +285,15 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
             for at, rule in enumerate(rules)
             if rule.column is not None
         ]
+        values = [
+            values.pop(0) if name not in cells else _number(cells[name][1 + part])
+            for name in asked.columns
+        ]
         ops = None if cell is Cell.DRIFT else _OPS[cell][part]
         gone = ops is not None and ops.endswith("d")
         marks[side] = SideMarks(None, 0, 0) if ops is None else _marks(ops, times[part])
-        rows[side] = RowFact(None) if gone else RowFact(side.value, tuple(values))
+        mine = tuple(cells[name][1 + part] for name in cells)
+        rows[side] = RowFact(None) if gone else RowFact(side.value, tuple(values), cells=mine)
 
     def consult(_rule: Rule, _kind: object) -> Answer:
         return Answer(winner=first) if named else Answer(leaves=True)
@@ -217,11 +303,34 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
         rows,
         dict.fromkeys(SIDES, _AT),
         asked,
-        Around(consult=consult),
+        Around(
+            consult=consult,
+            columns=tuple(WrittenColumn(name, _LEAST, _MOST) for name in cells),
+            base=NO_BASE
+            if any(case.merge == "unknown" for case in cases)
+            else Base(tuple(one[0] for one in cells.values()), ""),
+        ),
     )
-    for rule, shown in zip(rules, policy.chain, strict=True):
-        found = msgspec.structs.replace(found, rule=found.rule.replace(str(rule), str(shown)))
-    return found
+    return msgspec.structs.replace(found, rule=_renamed(found.rule, rules, policy.chain))
+
+
+def _bare(rule: Rule) -> bool:
+    """It takes every column that no other rule has."""
+    return rule.kind is RuleKind.COLUMN_MERGE
+
+
+def _number(cell: str) -> int | None:
+    return None if cell == "NULL" else int(cell)
+
+
+def _renamed(text: str, rules: Sequence[Rule], shown: Sequence[Rule]) -> str:
+    """Put the policy's own rules in the place of those that were asked, and words in the place of their columns."""
+    for at, rule in enumerate(rules):
+        text = text.replace(str(rule), f"\0{at}\0")
+    text = _COLUMNS.sub("a column", text)
+    for at, rule in enumerate(shown):
+        text = text.replace(f"\0{at}\0", str(rule))
+    return text
 
 
 def _marks(ops: str, commit_us: int) -> SideMarks:
@@ -235,6 +344,8 @@ def _marks(ops: str, commit_us: int) -> SideMarks:
 def _words(cell: Cell, case: _Case, of_a: Decision, of_b: Decision) -> str:
     if of_a.verdict.waits:
         return _WAITING[of_a.verdict]
+    if of_a.merged is not None:
+        return "a row made of both stands"
     if of_a.winner is of_b.winner and of_a.winner is not None:
         side = of_a.winner.value.upper()
         if of_a.keeps:

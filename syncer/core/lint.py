@@ -11,7 +11,7 @@ import enum
 
 from syncer.core.policy import Policy
 from syncer.core.rules import Rule, RuleKind
-from syncer.core.schema import Column, TableSchema
+from syncer.core.schema import Column, TableSchema, counter_range
 from syncer.core.side import Direction
 
 _NUMBERS = frozenset(
@@ -77,6 +77,8 @@ def left_open(rule: Rule, cell: Cell, policy: Policy, *, nullable: bool) -> set[
         if kind.temporal and rule.column is None:
             return {Open.ON_TIE} if policy.on_tie is None else set()
         return {Open.ON_DELETE}
+    if kind.merges:
+        return {Open.BEHIND}
     if kind is RuleKind.KEEP_BOTH:
         return set() if cell.two_rows else {Open.BEHIND}
     one_new = cell is Cell.RECREATE_UPDATE
@@ -137,6 +139,13 @@ def _misfit(rule: Rule, schema: TableSchema) -> list[str]:
     """What *rule* asks for and *schema* does not have."""
     if rule.kind is RuleKind.KEEP_BOTH:
         return _no_new_key(rule, schema)
+    if rule.kind.merges:
+        return [
+            text
+            for group in rule.groups
+            for name in group
+            for text in _unmerged(rule, name, schema)
+        ]
     if rule.column is None:
         return []
     try:
@@ -148,6 +157,24 @@ def _misfit(rule: Rule, schema: TableSchema) -> list[str]:
         return [f"{what}: name a column of numbers or of dates"]
     if rule.kind.tests and not _testable(column):
         return [f"{what}: name a column of short text, of whole numbers or of decimals"]
+    return []
+
+
+def _unmerged(rule: Rule, name: str, schema: TableSchema) -> list[str]:
+    """Say why a merging rule cannot have a column."""
+    try:
+        column = schema.column(name)
+    except KeyError:
+        return [f"rule {rule}: table {schema.name} has no column {name!r}"]
+    what = f"rule {rule}: {schema.name}.{column.name}"
+    if column in schema.key_columns:
+        return [f"{what} is part of the key: leave it out"]
+    if column.generated:
+        return [f"{what} is generated: leave it out"]
+    if rule.kind is RuleKind.DELTA and counter_range(column) is None:
+        return [f"{what} is {column.data_type}: name a column of whole numbers or of decimals"]
+    if rule.kind in {RuleKind.MAX, RuleKind.MIN} and column.data_type not in COMPARABLE:
+        return [f"{what} is {column.data_type}: name a column of numbers or of dates"]
     return []
 
 
@@ -173,6 +200,8 @@ _BY_TIME = {
     RuleKind.MATCHES: "the other row wins where it is carried over in between",
     RuleKind.CUSTOM: "nothing is known of the function",
     RuleKind.KEEP_BOTH: "rows that meet in turn get other keys",
+    RuleKind.COLUMN_MERGE: "a column that both sides changed is found only where both changes meet in one comparison",
+    RuleKind.DELTA: "where a value is set instead of being added to; additions alone end alike",
 }
 
 
@@ -185,7 +214,7 @@ def depends_on_timing(policy: Policy) -> list[str]:
     if policy.direction is not Direction.BOTH:
         return []
     found = [f"{rule}: {_BY_TIME[rule.kind]}" for rule in policy.chain if rule.kind in _BY_TIME]
-    decides = any(rule.kind.compares or rule.kind.tests for rule in policy.chain)
+    decides = any(r.kind.compares or r.kind.tests or r.kind.merges for r in policy.chain)
     if decides and policy.on_delete not in {None, "hold"}:
         found.append(f"on_delete={policy.on_delete}: {_BY_TIME[RuleKind.UPDATE_WINS]}")
     if decides and policy.on_tie not in {None, "hold"}:

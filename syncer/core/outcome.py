@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 import msgspec
 
@@ -63,11 +64,13 @@ class RowFact(msgspec.Struct, frozen=True):
         digest: digest of the row; None where it is absent.
         values: those of ``Policy.columns``, in that order; None for NULL and a zero date. Empty for an absent row.
         inside: the table's filter takes the row; of no account where there is no filter.
+        cells: the literals of the written columns; None where no rule asks for them, and for an absent row.
     """
 
     digest: str | None
     values: tuple[RuleValue | None, ...] = ()
     inside: bool = True
+    cells: tuple[str, ...] | None = None
 
     @property
     def present(self) -> bool:
@@ -89,9 +92,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         conflict: its kind, where a journal entry is due; None for one-sided changes.
         rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
         path: how the rule came to its result: rule, tie, null, clock, custom, on_delete, incarnation, presence, exact,
-            direction, one_sided.
+            direction, one_sided, merge, base.
         possible: it may be no conflict: one side's history is known inexactly.
         keeps: the loser's row is inserted again under a new key (``keep_both``).
+        merged: the literals of a third row, that is written at the winner's other side in the place of the winner's row and
+            travels from there as that side's change (INV-16); None where a side's state stands.
     """
 
     verdict: Verdict
@@ -101,6 +106,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     possible: bool = False
     keeps: bool = False
+    merged: tuple[str, ...] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -121,6 +127,40 @@ class Answer(msgspec.Struct, frozen=True):
 Consult = Callable[[Rule, ConflictKind], Answer]
 
 
+class WrittenColumn(msgspec.Struct, frozen=True):
+    """
+    A written column as the merging rules see it.
+
+    Attributes:
+        name: in lower case.
+        low, high: the least and the greatest value that both sides can store, inclusive; None where it is no counter.
+        scale: digits behind the point.
+        key: it is part of the key.
+    """
+
+    name: str
+    low: Decimal | None = None
+    high: Decimal | None = None
+    scale: int = 0
+    key: bool = False
+
+
+class Base(msgspec.Struct, frozen=True):
+    """
+    The row that both sides agreed on last.
+
+    Attributes:
+        cells: its literals, None for one that cannot be told; None: see *why*.
+        why: why it is not known, one word or two; "" where it is.
+    """
+
+    cells: tuple[str | None, ...] | None = None
+    why: str = "not kept"
+
+
+NO_BASE = Base()
+
+
 class Around(msgspec.Struct, frozen=True):
     """
     What a decision takes from outside of the key.
@@ -129,6 +169,8 @@ class Around(msgspec.Struct, frozen=True):
         skew: between the clocks of both servers; None where it is not known.
         now_us: what each server's clock says, microseconds since the epoch; a side that is missing is not known.
         utc_columns: the columns, in lower case, whose times are points in time whatever a session's zone is (TIMESTAMP).
+        columns: the written columns, in the order of every row's literals; empty where no rule merges.
+        base: what is known of the last agreement about this key.
         consult: asks the function of a custom rule about this key; None: there is none to be asked.
     """
 
@@ -136,6 +178,8 @@ class Around(msgspec.Struct, frozen=True):
     now_us: Mapping[Side, int] = {}
     consult: Consult | None = None
     utc_columns: frozenset[str] = frozenset()
+    columns: tuple[WrittenColumn, ...] = ()
+    base: Base = NO_BASE
 
     @property
     def earliest_now_us(self) -> int | None:

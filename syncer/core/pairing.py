@@ -9,8 +9,9 @@ import msgspec
 
 from syncer.core.guard import WriteGuard
 from syncer.core.key import Key, StoredKey, decode, encode
+from syncer.core.outcome import WrittenColumn
 from syncer.core.policy import Policy
-from syncer.core.schema import Column, TableName, TableSchema
+from syncer.core.schema import Column, TableName, TableSchema, counter_range
 from syncer.core.side import SIDES, Side
 
 
@@ -78,6 +79,19 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             by_value=self.mixed,
             by_bytes=column.charset is not None and column.charset == other.charset,
         )
+
+    @cached_property
+    def merging(self) -> tuple[WrittenColumn, ...]:
+        """The written columns as the merging rules see them."""
+        keys = {name.lower() for name in self.a.key}
+        found = []
+        for name in self.written:
+            a, b = (counter_range(self.schema(side).column(name)) for side in SIDES)
+            one = WrittenColumn(name.lower(), key=name.lower() in keys)
+            if a is not None and b is not None and a[2] == b[2]:
+                one = WrittenColumn(one.name, max(a[0], b[0]), min(a[1], b[1]), a[2], one.key)
+            found.append(one)
+        return tuple(found)
 
     @property
     def where(self) -> str:

@@ -78,4 +78,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the rules read, in lower case, each once."""
-        return tuple(dict.fromkeys(r.column.lower() for r in self.chain if r.column is not None))
+        return tuple(dict.fromkeys(name for rule in self.chain for name in rule.reads))
+
+    @property
+    def merges(self) -> bool:
+        """A rule makes a third row of two."""
+        return any(rule.kind.merges for rule in self.chain)
+
+    @property
+    def needs_base(self) -> bool:
+        """A rule asks for the row that both sides agreed on last; one way nothing is asked."""
+        return self.direction is Direction.BOTH and any(r.kind.needs_base for r in self.chain)
+
+    @property
+    def counts(self) -> bool:
+        """Some columns are counters: rows that look equal may have been changed on both sides."""
+        return any(rule.kind is RuleKind.DELTA for rule in self.chain)

@@ -20,6 +20,14 @@ class Erasure(msgspec.Struct, frozen=True):
     keys: tuple[StoredKey, ...]
 
 
+class BeforeImage(msgspec.Struct, frozen=True, gc=False):
+    """What a row was before a transaction first touched it (``core/keptimage.py``); None where that is not known."""
+
+    table_id: int
+    key: StoredKey
+    image: bytes | None
+
+
 OPEN_BRANCH = ""
 """Stands for the xid of the XA branch that is being read; no real one is empty."""
 
@@ -39,6 +47,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         committed_xid: XA COMMIT: the marks held under this id become marks stamped with *seq*, before *marks*; OPEN_BRANCH: those
             of a branch that was read until now and that ends without a PREPARE.
         rolled_back_xid: XA ROLLBACK: the marks held under this id are dropped.
+        images: of the keys of *marks* whose tables keep them, but those that were inserted.
         spilled: XA PREPARE: parts of the branch were spilled before; they are the first of what is held.
     """
 
@@ -52,6 +61,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     committed_xid: str | None = None
     rolled_back_xid: str | None = None
     spilled: bool = False
+    images: tuple[BeforeImage, ...] = ()
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -62,11 +72,14 @@ class BatchItem(msgspec.Struct, frozen=True):
 
     Attributes:
         every: a copied range instead: every row of the table in the batch's transaction is the batch's own.
+        base: of a merged row, the other side's row that it was made from: the write is the other side's row, and then a change
+            of it by the target (INV-16). None for any other.
     """
 
     table_id: int
     keys: tuple[StoredKey, ...]
     every: bool = False
+    base: bytes | None = None
 
 
 class MarkStore(Protocol):

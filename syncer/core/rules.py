@@ -37,6 +37,10 @@ class RuleKind(enum.StrEnum):
     MATCHES = "matches"
     CUSTOM = "custom"
     KEEP_BOTH = "keep_both"
+    COLUMN_MERGE = "column_merge"
+    DELTA = "delta"
+    MAX = "max"
+    MIN = "min"
     HOLD = "hold"
     HALT = "halt"
     SKIP = "skip"
@@ -62,6 +66,16 @@ class RuleKind(enum.StrEnum):
         return self in {RuleKind.EQUALS, RuleKind.MATCHES}
 
     @property
+    def merges(self) -> bool:
+        """The rule makes a third row of two, column by column; the columns that it leaves go to the next one."""
+        return self in _MERGING
+
+    @property
+    def needs_base(self) -> bool:
+        """The rule asks for the row that both sides agreed on last."""
+        return self in {RuleKind.COLUMN_MERGE, RuleKind.DELTA}
+
+    @property
     def waits(self) -> bool:
         """The rule writes nothing."""
         return self in {RuleKind.HOLD, RuleKind.HALT, RuleKind.SKIP}
@@ -75,6 +89,7 @@ class RuleKind(enum.StrEnum):
 _COMPARING = frozenset(
     {RuleKind.NEWEST, RuleKind.OLDEST, RuleKind.HIGHEST_VERSION, RuleKind.LOWEST_VERSION}
 )
+_MERGING = frozenset({RuleKind.COLUMN_MERGE, RuleKind.DELTA, RuleKind.MAX, RuleKind.MIN})
 _SIDED = frozenset({RuleKind.PREFER, RuleKind.KEEP_BOTH})
 
 
@@ -86,12 +101,23 @@ class Rule(msgspec.Struct, frozen=True):
         column: of the comparing and the testing ones; None for commit times.
         side: of ``prefer``, and of ``keep_both``: the side whose row keeps the key.
         test: the value of ``equals``, the pattern of ``matches``, ``module:function`` of ``custom``.
+        groups: of the merging ones: columns that go together, one each for ``delta``, ``max`` and ``min``.
     """
 
     kind: RuleKind
     column: str | None = None
     side: Side | None = None
     test: str | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns whose values the rule compares or computes with, in lower case."""
+        if self.column is not None:
+            return (self.column.lower(),)
+        if self.kind.merges and self.kind is not RuleKind.COLUMN_MERGE:
+            return tuple(name.lower() for group in self.groups for name in group)
+        return ()
 
     @classmethod
     def parse(cls, text: str) -> Rule:
@@ -115,6 +141,8 @@ class Rule(msgspec.Struct, frozen=True):
             return cls._testing(kind, argument)
         if kind is RuleKind.CUSTOM:
             return cls(kind, test=_entry_point(argument))
+        if kind.merges:
+            return cls(kind, groups=_groups(kind, argument))
         if kind.compares:
             if not argument and not kind.temporal:
                 raise ValueError(f"rule {kind} names a column: {kind}:version")
@@ -155,8 +183,31 @@ class Rule(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.kind.tests:
             return f"{self.kind}:{self.column}={self.test}"
+        if self.groups:
+            return f"{self.kind}:{','.join('+'.join(group) for group in self.groups)}"
         argument = self.column or self.test or (self.side.value if self.side else "")
         return f"{self.kind}:{argument}" if argument else self.kind.value
+
+
+def _groups(kind: RuleKind, argument: str) -> tuple[tuple[str, ...], ...]:
+    """Read ``stock,reserved``, or the column groups of ``column_merge``: ``amount+currency,street+city``."""
+    if not argument and kind is RuleKind.COLUMN_MERGE:
+        return ()
+    together = kind is RuleKind.COLUMN_MERGE
+    parts = [part.split("+") if together else [part] for part in argument.split(",")]
+    groups = tuple(tuple(name.strip() for name in part) for part in parts)
+    names = [name.lower() for group in groups for name in group]
+    if not all(names):
+        raise ValueError(
+            f"rule {kind} names columns: {kind}:{'amount+currency' if together else 'stock,reserved'}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"rule {kind} names a column twice")
+    if together and any(len(group) == 1 for group in groups):
+        raise ValueError(
+            "rule column_merge takes columns that go together: column_merge:amount+currency"
+        )
+    return groups
 
 
 def _entry_point(argument: str) -> str:
@@ -179,6 +230,12 @@ def parse_chain(text: str) -> tuple[Rule, ...]:
             raise ValueError(f"rule {after} is never asked: {rule} leaves nothing open")
     if len(set(chain)) < len(chain):
         raise ValueError("a rule stands in the chain twice")
+    merged = [name.lower() for rule in chain for group in rule.groups for name in group]
+    twice = next((name for name in merged if merged.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"column {twice} is merged by two rules")
+    if [rule.kind for rule in chain].count(RuleKind.COLUMN_MERGE) > 1:
+        raise ValueError("rule column_merge stands in the chain twice")
     return chain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from decimal import Decimal
 from functools import cached_property
 
 import msgspec
@@ -91,6 +92,21 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     def raw_text(self) -> bool:
         """A text whose bytes alone say exactly what it is; as a key it is bytes."""
         return self.data_type in _CHARACTERS and (self.charset or "binary") not in SURE_CHARSETS
+
+
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+
+
+def counter_range(column: Column) -> tuple[Decimal, Decimal, int] | None:
+    """Return the least and greatest value and the digits behind the point of an exact number; None for any other type."""
+    bits = _INTEGER_BITS.get(column.data_type)
+    if bits is not None:
+        low = 0 if column.unsigned else -(1 << bits - 1)
+        return Decimal(low), Decimal(low + (1 << bits) - 1), 0
+    if column.data_type != "decimal":
+        return None
+    most = Decimal((0, (9,) * column.precision, -column.scale))
+    return Decimal(0) if column.unsigned else most.copy_negate(), most, column.scale
 
 
 _CHARACTERS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})

@@ -39,6 +39,7 @@ class _Item(msgspec.Struct, frozen=True, array_like=True):
     conflict_id: int | None
     copied: CopiedRange | None = None
     undo: bytes | None = None
+    base: bytes | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -111,7 +112,16 @@ class Batches(Journal, Spans):
         if item.conflict is not None:
             number = self._add_conflict(item.conflict, ConflictStatus.PENDING, batch_id, now)
         undo = None if item.undo is None else _encode_undo(item.undo)
-        return _Item(item.table_id, item.keys, item.action, item.present, number, item.copied, undo)
+        return _Item(
+            item.table_id,
+            item.keys,
+            item.action,
+            item.present,
+            number,
+            item.copied,
+            undo,
+            item.base,
+        )
 
     def finish(self, batch_id: int, written: Collection[int]) -> None:
         """
@@ -128,10 +138,10 @@ class Batches(Journal, Spans):
         done = set(written)
         with self._writing(durable=True) as db:
             target, lower, items = self._open_batch(batch_id)
-            keys: dict[int, dict[StoredKey, bool]] = {}
+            keys: dict[tuple[int, bool], dict[StoredKey, bool]] = {}
             for place, item in enumerate(items):
                 if place in done:
-                    keys.setdefault(item.table_id, {}).update(
+                    keys.setdefault((item.table_id, item.base is not None), {}).update(
                         dict.fromkeys(item.keys, item.present)
                     )
                     if item.copied is not None:
@@ -142,8 +152,11 @@ class Batches(Journal, Spans):
                     db.execute(q.SET_STATUS, (ConflictStatus.APPLIED.value, now, item.conflict_id))
                 else:
                     db.execute(q.DROP_CONFLICT, (item.conflict_id,))
-            for table_id, present in keys.items():
-                self._clear_marks(table_id, list(present), lower, present)
+            # The target's marks of a merged row stay until its stream shows the write: what is still to be carried to the other
+            # side is never without a mark (INV-16).
+            others = {side: seq for side, seq in lower.items() if side is not target}
+            for (table_id, merged), present in keys.items():
+                self._clear_marks(table_id, list(present), others if merged else lower, present)
                 self._settle_holds(table_id, list(present), now)
             self._keep([items[place].undo for place in sorted(done)], batch_id, now)
             db.execute(q.FINISH_BATCH, (batch_id,))
@@ -231,6 +244,7 @@ class Batches(Journal, Spans):
             keys=item.keys,
             action=item.action,
             present=item.present,
+            base=item.base,
             copied=item.copied,
             conflict=None if item.conflict_id is None else self._entry(item.conflict_id),
         )
@@ -242,7 +256,7 @@ class Batches(Journal, Spans):
             if row is None or row[0] != side.value:
                 return None
             return tuple(
-                BatchItem(item.table_id, item.keys, item.copied is not None)
+                BatchItem(item.table_id, item.keys, item.copied is not None, item.base)
                 for item in self._items(batch_id)
             )
 

@@ -104,6 +104,7 @@ class Marks(Lookups, Spans, Ranges):
                     self._prepare_xa(side, record.prepared_xid, record)
                 else:
                     self._take(side, record.marks, points, now)
+                    self._keep_images(side, record)
                     self._add_lookups(side, record.lookups, now)
                     for span in record.spans:
                         self._mark_span(span.table_id, side, span.seq, span.reason, now)
@@ -124,6 +125,7 @@ class Marks(Lookups, Spans, Ranges):
         with self._writing():
             points: list[Point] = []
             self._take(side, marks, points, now)
+            self._leave_gaps(side, marks)
             self._flush(points)
             self._add_lookups(side, lookups, now)
 
@@ -194,6 +196,7 @@ class Marks(Lookups, Spans, Ranges):
     def _erase(self, side: Side, record: TransactionRecord) -> None:
         """INV-12: what this side did before our write of a key was part of what we replaced."""
         for erasure in record.erase:
+            self._drop_images(erasure.table_id, erasure.keys, {side: record.seq - 1})
             integers = [key for key in erasure.keys if isinstance(key, int)]
             least, most = min(integers, default=LEAST), max(integers, default=MOST)
             if not self._has_marks_in(erasure.table_id, least, most):
@@ -210,6 +213,7 @@ class Marks(Lookups, Spans, Ranges):
             # One part in memory at a time.
             held = _decode(self._db.execute(q.GET_XA, (number,)).fetchone()[0])
             self._take(side, _stamped(held.marks, seq), points, now)
+            self._leave_gaps(side, held.marks, seq)
             self._flush(points)
             again = (msgspec.structs.replace(lookup, seq=seq) for lookup in held.lookups)
             self._add_lookups(side, again, now)

@@ -461,6 +461,7 @@ FORGET_TABLE = (
     "DELETE FROM progress WHERE table_id = ?",
     "DELETE FROM hold WHERE table_id = ?",
     "DELETE FROM stop WHERE table_id = ?",
+    "DELETE FROM image WHERE table_id = ?",
 )
 """All that says something about the rows of one table, now."""
 
@@ -469,6 +470,7 @@ DISOWN_SIDE = (
     "DELETE FROM run WHERE side = ? AND exact = 1",
     "DELETE FROM xa_part WHERE side = ?",
     "DELETE FROM lookup WHERE side = ?",
+    "DELETE FROM image WHERE side = ?",
 )
 """Changes of one side that its server may not have any more."""
 
@@ -502,6 +504,7 @@ FORGET_SIDE = (
     "DELETE FROM point WHERE table_id = ? AND side = ?",
     "DELETE FROM run WHERE table_id = ? AND side = ?",
     "DELETE FROM span WHERE table_id = ? AND side = ?",
+    "DELETE FROM image WHERE table_id = ? AND side = ?",
 )
 DROP_HOLDS = "DELETE FROM hold WHERE table_id = ?"
 
@@ -553,3 +556,21 @@ OVERWRITTEN = """
 SELECT id, batch_id, run, at, body FROM overwritten
 WHERE id < :before AND at >= :since AND at < :until AND (:run IS NULL OR run = :run) ORDER BY id DESC LIMIT :limit
 """
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+IMAGE_TABLES = "SELECT table_id, side, gap_first, gap_last FROM image_table"
+PUT_IMAGE_TABLE = (
+    "REPLACE INTO image_table (table_id, side, gap_first, gap_last) VALUES (?, ?, ?, ?)"
+)
+DROP_IMAGE_TABLE = "DELETE FROM image_table WHERE table_id = ? AND side = ?"
+DROP_IMAGES = "DELETE FROM image WHERE table_id = ? AND side = ?"
+ADD_IMAGE = "INSERT OR IGNORE INTO image (table_id, key, side, seq, image) VALUES (?, ?, ?, ?, ?)"
+FIRST_IMAGE = """
+SELECT seq, image FROM image WHERE table_id = ? AND key = ? AND side = ? AND seq >= ? ORDER BY seq LIMIT 1
+"""
+CLEAR_IMAGES = "DELETE FROM image WHERE table_id = ? AND key = ? AND side = ? AND seq <= ?"
+SUM_IMAGES = (
+    "SELECT count(*), coalesce(sum(length(image)), 0) FROM image WHERE table_id = ? AND side = ?"
+)
+"""Reads the whole of it: asked only where the bound seems to be reached."""

@@ -20,7 +20,7 @@ from syncer.core.progression import Progression
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import NOTHING
 from syncer.ledger import queries as q
-from syncer.ledger.store import Store
+from syncer.ledger.images import Images
 
 RawTouch = tuple[int, int, str, str, int, int]
 """first_seq, last_seq, first_op, last_op, recreated, commit_us: the touch as its columns."""
@@ -91,7 +91,7 @@ class Run:
         )
 
 
-class Ranges(Store):
+class Ranges(Images):
     """Marks of keys, without the question who asks for what."""
 
     def _begin_points(self, keys: Sequence[tuple[int, StoredKey, str, int]]) -> None:
@@ -266,6 +266,7 @@ class Ranges(Store):
         a, b = lower.get(Side.A, NOTHING), lower.get(Side.B, NOTHING)
         if not keys or (a <= NOTHING and b <= NOTHING):
             return
+        self._drop_images(table_id, keys, lower)
         known = present or {}
         absent = {key for key in keys if known.get(key) is False}
         self._db.executemany(q.CLEAR_POINT, [(table_id, key, a, b) for key in keys])

@@ -299,6 +299,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
         conflict: becomes final with the write; None for a one-sided change.
         copied: the range; None for one row.
         undo: what brings the row back that is overwritten or deleted, where that is kept.
+        base: of a merged row, as in ``BatchItem``; None for any other.
     """
 
     table_id: int
@@ -308,6 +309,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
     conflict: ConflictEntry | None = None
     copied: CopiedRange | None = None
     undo: Restoration | None = None
+    base: bytes | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

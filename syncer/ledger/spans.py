@@ -47,6 +47,9 @@ class Spans(Ranges):
 
     def _mark_span(self, table_id: int, side: Side, seq: int, reason: Reason, now: float) -> None:
         db = self._db
+        if reason is not Reason.BASELINE and table_id in self._imaged:
+            # What came before it may not be all there was: no image of then is a base, not even when the span is settled.
+            self._set_gap(table_id, side, (0, seq))
         if table_id in self._held_tables:
             db.execute(q.REOPEN_TABLE, (table_id,))
             self._held_tables.discard(table_id)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from syncer.core.key import Key
+from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.errors import EpochLost, ReconcileError, StatementRefused
@@ -18,7 +19,8 @@ from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
-from syncer.mysql.reader import ChunkValues, read_values
+from syncer.mysql.images import alike
+from syncer.mysql.reader import ChunkValues, as_text, read_values
 from syncer.mysql.writing import (
     CHILD_EXISTS,
     Dependents,
@@ -263,12 +265,39 @@ def _blocked(
             del left[at]
 
 
+def _images(session: Session, table: PairedTable, keys: Sequence[Key]) -> dict[Key, str]:
+    schema = table.schema(session.side)
+    sql = statements.select_digests(
+        schema,
+        session.flavor,
+        table.compared(session.side),
+        statements.keys_condition(schema, keys),
+        images=table.writable(session.side),
+    )
+    return {
+        cols.read_key(schema.key_columns, row): as_text(row[-1])
+        for row in session.query(sql)
+        if row[-1] is not None
+    }
+
+
+def _is_made(session: Session, write: Write, found: str | None) -> bool:
+    """Say whether a row that nobody has had before is there in every literal (INV-15)."""
+    meant, there = split_image(write.image or ""), split_image(found or "")
+    columns = write.table.writable(session.side)
+    return len(meant) == len(there) == len(columns) and all(map(alike, columns, meant, there))
+
+
 def _read_back(session: Session, writes: dict[int, Write]) -> None:
     wrong: set[int] = set()
     for table, items in by_table(writes.items()):
         found = _digests(session, table, [write.key for _, write in items])
+        made = [write.key for _, write in items if write.made]
+        images = _images(session, table, made) if made else {}
         for at, write in items:
-            if write.meant is None:
+            if write.made:
+                bad = not _is_made(session, write, images.get(write.key))
+            elif write.meant is None:
                 bad = write.key in found or (bool(write.target_key) and write.target_key in found)
             else:
                 bad = found.get(write.key) != write.meant

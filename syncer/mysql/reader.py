@@ -187,7 +187,7 @@ class SnapshotReader:
                 key,
                 digest,
                 values,
-                "" if whole is None or is_unknown(digest) else _text(whole),
+                "" if whole is None or is_unknown(digest) else as_text(whole),
                 bool(int(inside)),
             )
         self.rows_read += len(found)
@@ -364,7 +364,7 @@ def read_values(
         high,
         int(count),
         int(found or 0) if digest else None,
-        "" if values is None else _text(values),
+        "" if values is None else as_text(values),
     )
 
 
@@ -381,19 +381,20 @@ def binlog_status(session: Session) -> tuple[str, int]:
         raise StatementRefused(
             f"{session.where}: the binary log is off; set log_bin and restart the server"
         )
-    return _text(rows[0][0]), int(rows[0][1])
+    return as_text(rows[0][0]), int(rows[0][1])
 
 
 def snapshot_coordinate(status: dict[Any, Any]) -> Coordinate:
     """Read MariaDB's Binlog_snapshot_file and Binlog_snapshot_position."""
     lowered = {str(name).lower(): value for name, value in status.items()}
-    file = _text(lowered.get("binlog_snapshot_file", ""))
+    file = as_text(lowered.get("binlog_snapshot_file", ""))
     if not file:
         raise StatementRefused("the server gives no Binlog_snapshot_file: the binary log is off")
     return Coordinate.parse(file, int(lowered["binlog_snapshot_position"]))
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return what the driver gives for text; bytes that are no UTF-8 as surrogates."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
@@ -408,7 +409,7 @@ def _rule_value(column: Column, value: object) -> RuleValue | None:
     """NULL and zero dates count as missing (conflicts.md §5)."""
     if value is None:
         return None
-    text = _text(value)
+    text = as_text(value)
     if column.data_type in _INTEGER:
         return int(text)
     if column.data_type in _TEMPORAL:

@@ -53,6 +53,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
         meant: digest of the source's row; None: absent.
         image: the source's row as SQL literals; None: absent.
         aside: the target's row, to be inserted again under a key that the target makes; None: it is not kept.
+        made: the image is a row that no server has had yet, so that *meant* is not known: it is read back by its literals.
     """
 
     table: PairedTable
@@ -62,6 +63,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     meant: str | None
     image: str | None
     aside: str | None = None
+    made: bool = False
 
     @property
     def op(self) -> Op:

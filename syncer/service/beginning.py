@@ -159,6 +159,7 @@ class Beginning:
                     self._layouts[side],
                     hides_cascades=hides_cascades(self._sessions[side]),
                     names=self._config.names.on(side),
+                    keeps=lambda name: self._config.policy_for(name).needs_base,
                 )
                 for side in SIDES
             },

@@ -39,12 +39,20 @@ class Layouts:
         *,
         hides_cascades: bool,
         names: SideNames = AS_THEY_ARE,
+        keeps: Callable[[TableName], bool] = lambda _name: False,
     ) -> None:
-        """Begin with the tables in scope at the start, by the pair's names; *hides_cascades*: see ``relations.py``."""
+        """
+        Begin with the tables in scope at the start, by the pair's names.
+
+        Args:
+            hides_cascades: see ``relations.py``.
+            keeps: says of which tables it is kept what rows were before they changed.
+        """
         self._lock = threading.Lock()
         self._hides = hides_cascades
         self._names = names
-        self._by_name = {self._place(name): one for name, one in layouts.items()}
+        self._keeps = keeps
+        self._by_name = {self._place(n): self._told(n, one) for n, one in layouts.items()}
         self.edges: Edges = {}
         self._relate()
 
@@ -61,6 +69,10 @@ class Layouts:
         place = self._names.there(name)
         return place.database, place.name
 
+    def _told(self, name: TableName, layout: TableLayout) -> TableLayout:
+        keeps = self._keeps(name)
+        return layout if layout.keeps is keeps else msgspec.structs.replace(layout, keeps=keeps)
+
     def tables(self) -> list[tuple[int, TableName]]:
         """Every table in scope: (id, name on its server)."""
         with self._lock:
@@ -73,7 +85,7 @@ class Layouts:
             if layout is None:
                 self._by_name.pop(place, None)
             else:
-                self._by_name[place] = layout
+                self._by_name[place] = self._told(name, layout)
             self._relate()
 
     def _relate(self) -> None:

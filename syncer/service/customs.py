@@ -44,10 +44,12 @@ def question(
     kind: ConflictKind,
     images: Mapping[Side, tuple[str | None, ...] | None],
     meta: Mapping[str, Any],
+    base: tuple[str | None, ...] | None = None,
 ) -> Question:
-    """Make a question of two images."""
+    """Make a question of two images, and of the row that both agreed on where it is known whole."""
     a, b = (_row(table, images[side]) for side in SIDES)
-    return Question(kind.value, a, b, None, {"table": str(table.name), **meta})
+    o = None if base is None or None in base else _row(table, base)
+    return Question(kind.value, a, b, o, {"table": str(table.name), **meta})
 
 
 def _row(table: PairedTable, image: tuple[str | None, ...] | None) -> dict[str, Any] | None:

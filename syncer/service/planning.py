@@ -9,19 +9,23 @@ from itertools import chain
 
 import msgspec
 
+from syncer.core.agreement import KeptRow, agreed
 from syncer.core.decision import Around, ConflictKind, Decision, RowFact, Verdict, decide
+from syncer.core.keptimage import RenderedRow, pack
 from syncer.core.key import Key, StoredKey
 from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
-from syncer.core.outcome import ALONE, Answer, Consult
+from syncer.core.outcome import ALONE, NO_BASE, Answer, Base, Consult
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
+from syncer.ledger.images import KeptImage
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
 from syncer.ledger.requests import AskedConflict
 from syncer.mysql.columns import key_text
+from syncer.mysql.images import kept_cells
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
 from syncer.service.customs import CustomRules, question
@@ -54,6 +58,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         tries: how often it was deferred.
         lower: per side, the last transaction that the rows contain for certain; a key with a mark beyond is not held.
         actor: the person who decided; "" for a rule.
+        base: what is known of the row that both sides agreed on.
     """
 
     table: PairedTable
@@ -65,6 +70,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     tries: int = 0
     lower: dict[Side, int] = {}
     actor: str = ""
+    base: Base = NO_BASE
 
     @property
     def target(self) -> Side:
@@ -81,9 +87,20 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _write(self) -> Write:
         source = self.group.rows[self.target.other]
         there = self.group.rows[self.target]
-        spelt = source or there
+        merged = self.decision.merged
+        spelt = there if merged is not None else source or there
         if spelt is None:
             raise ValueError("a write needs a row on one side")
+        if merged is not None:
+            return Write(
+                table=self.table,
+                key=spelt.key,
+                target_key=spelt.key,
+                expected=spelt.digest,
+                meant=None,
+                image=",".join(merged),
+                made=True,
+            )
         return Write(
             table=self.table,
             key=spelt.key,
@@ -99,7 +116,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         write = self.write()
         conflict = None
         if self.decision.conflict is not None:
-            conflict = self.entry(detected_at, winner=self.decision.winner)
+            winner = None if self.decision.merged is not None else self.decision.winner
+            conflict = self.entry(detected_at, winner=winner)
         return IntentItem(
             table_id=self.table.table_id,
             keys=self.stored,
@@ -107,13 +125,23 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             present=write.image is not None,
             conflict=conflict,
             undo=self._undo(write),
+            base=self._base(),
         )
+
+    def _base(self) -> bytes | None:
+        """What the target's change begins with, for a merged row: the other side's row, which it has taken in (INV-16)."""
+        source = self.group.rows[self.target.other]
+        if self.decision.merged is None or source is None:
+            return None
+        return pack(RenderedRow(self.table.written, tuple(split_image(source.image))))
 
     def _undo(self, write: Write) -> Restoration | None:
         """What brings back the row that is overwritten or deleted; None where there is none, or it is not kept."""
         there = self.group.rows[self.target]
         if there is None or not self.table.undo or len(there.image) > UNDO_IMAGE_CHARS:
             return None
+        if write.made:
+            return None  # nobody knows the digest of what is there now
         try:
             there.image.encode()
         except UnicodeEncodeError:  # bytes that are no text: the ledger's form has no room for them
@@ -129,6 +157,10 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             image=there.image,
             actor="",
         )
+
+    def _shown_base(self) -> tuple[str | None, ...] | None:
+        cells = self.base.cells
+        return None if cells is None else _shown_cells(self.table, cells)
 
     def entry(
         self,
@@ -155,6 +187,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             columns=self.table.written,
             a_image=shown_image(self.table, rows[Side.A]),
             b_image=shown_image(self.table, rows[Side.B]),
+            base_image=self._shown_base(),
             redacted=self.table.redacted,
             a_digest=_kept_digest(self.table, rows[Side.A]),
             b_digest=_kept_digest(self.table, rows[Side.B]),
@@ -172,6 +205,12 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
+def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:
+    hidden = {name.lower() for name in table.redacted}
+    named = zip(table.written, cells, strict=True)
+    return tuple(None if name.lower() in hidden else cell for name, cell in named)
+
+
 def plan(
     table: PairedTable,
     groups: Iterable[KeyGroup],
@@ -182,16 +221,19 @@ def plan(
     *,
     customs: CustomRules | None = None,
     outside: Around = ALONE,
+    images: Mapping[StoredKey, Mapping[Side, KeptImage]] | None = None,
 ) -> list[Planned]:
     """
     Decide every group of one table.
 
-    *asked*: what a person answered, by key; *customs*: asks custom rules; *outside*: what is known of the servers' clocks.
+    *images*: what rows were before they changed, where that is kept; *asked*: what a person answered, by key; *customs*: asks custom rules; *outside*: what is known of the servers' clocks.
     """
     stamps = frozenset(
         n for n in table.policy.columns if table.a.column(n).data_type == "timestamp"
     )
-    outside = msgspec.structs.replace(outside, utc_columns=stamps)
+    merges = table.policy.merges and table.policy.direction.source is None
+    columns = table.merging if merges else ()
+    outside = msgspec.structs.replace(outside, utc_columns=stamps, columns=columns)
     planned = []
     asks = customs is not None and any(r.kind is RuleKind.CUSTOM for r in table.policy.chain)
     seen, filtered = dict(horizons), bool(table.where)
@@ -199,12 +241,19 @@ def plan(
     for group in groups:
         stored = tuple(map(table.store, group.keys))
         joined = join_marks([marks.get(key, UNMARKED) for key in stored])
-        facts = {Side.A: _fact(group.rows[Side.A]), Side.B: _fact(group.rows[Side.B])}
-        around = outside
-        if asks and customs is not None:
-            consult = _consult(customs, table, group, joined)
-            around = msgspec.structs.replace(outside, consult=consult)
         large = large_rows(group.rows)
+        cells = merges and not large
+        facts = {side: _fact(group.rows[side], cells=cells) for side in SIDES}
+        base = NO_BASE
+        if images is not None and not large:
+            spelt = [(key, marks.get(key, UNMARKED)) for key in stored]
+            base = base_of(table, group, spelt, images)
+        around = outside
+        if base is not NO_BASE:
+            around = msgspec.structs.replace(around, base=base)
+        if asks and customs is not None:
+            consult = _consult(customs, table, group, joined, base)
+            around = msgspec.structs.replace(around, consult=consult)
         policy = plain_policy(table.policy) if large else table.policy
         decision = decide(joined, facts, seen, policy, around, filtered=filtered)
         if large:
@@ -222,6 +271,7 @@ def plan(
             marked_at=min((claim.marked_at for claim in claimed), default=None),
             tries=max((claim.tries for claim in claimed), default=0),
             lower=lower,
+            base=base,
         )
         answers = [asked[key] for key in stored if key in asked] if asked else []
         planned.append(answered(item, answers[0]) if answers else item)
@@ -256,7 +306,39 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
     return msgspec.structs.replace(item, decision=decision, actor=asked.resolution.actor)
 
 
-def _consult(customs: CustomRules, table: PairedTable, group: KeyGroup, marks: KeyMarks) -> Consult:
+def base_of(
+    table: PairedTable,
+    group: KeyGroup,
+    spellings: Sequence[tuple[StoredKey, KeyMarks]],
+    images: Mapping[StoredKey, Mapping[Side, KeptImage]],
+) -> Base:
+    """Return what is known of the row that both sides agreed on last."""
+    marked = [(key, marks) for key, marks in spellings if marks != KeyMarks()]
+    if len(marked) != 1 or marked[0][0] not in images:
+        return Base(why="several spellings of the key") if len(marked) > 1 else NO_BASE
+    key, marks = marked[0]
+    now = [split_image(row.image) for row in group.rows.values() if row is not None]
+    kept = {
+        side: _kept_row(images[key][side], table, side, now) if side in images[key] else None
+        for side in SIDES
+    }
+    return agreed(marks, kept)
+
+
+def _kept_row(
+    found: KeptImage, table: PairedTable, side: Side, now: Sequence[Sequence[str]]
+) -> KeptRow:
+    if found.gap:
+        return KeptRow(found.seq, None, "not all images were kept")
+    if found.image is None:
+        return KeptRow(found.seq, None, "the image was not whole, or too long")
+    cells = kept_cells(found.image, table, side, now)
+    return KeptRow(found.seq, cells, "" if cells is not None else "the table has changed since")
+
+
+def _consult(
+    customs: CustomRules, table: PairedTable, group: KeyGroup, marks: KeyMarks, base: Base
+) -> Consult:
     """Ask the function of a custom rule about one key."""
 
     def ask(rule: Rule, kind: ConflictKind) -> Answer:
@@ -272,7 +354,8 @@ def _consult(customs: CustomRules, table: PairedTable, group: KeyGroup, marks: K
             touch = marks.of(side).exact
             meta[f"{side}_op"] = touch.last_op.value if touch else None
             meta[f"{side}_commit_us"] = touch.commit_us if touch else 0
-        return customs.ask(rule, question(table, kind, images, meta), table.policy.custom_timeout_s)
+        asked = question(table, kind, images, meta, base.cells)
+        return customs.ask(rule, asked, table.policy.custom_timeout_s)
 
     return ask
 
@@ -305,20 +388,18 @@ def _join_side(found: list[SideMarks]) -> SideMarks:
     )
 
 
-def _fact(row: RowRead | None) -> RowFact:
-    return RowFact(None) if row is None else RowFact(row.digest, row.values, row.inside)
+def _fact(row: RowRead | None, *, cells: bool) -> RowFact:
+    if row is None:
+        return RowFact(None)
+    split = tuple(split_image(row.image)) if cells else None
+    return RowFact(row.digest, row.values, row.inside, split)
 
 
 def shown_image(table: PairedTable, row: RowRead | None) -> tuple[str | None, ...] | None:
     """Return a row as the journal keeps it: the literals of the written columns, None for those that are redacted."""
     if row is None or not row.whole:
         return None
-    hidden = {name.lower() for name in table.redacted}
-    literals = split_image(row.image)
-    if not hidden:
-        return tuple(literals)
-    named = zip(table.written, literals, strict=True)
-    return tuple(None if name.lower() in hidden else literal for name, literal in named)
+    return _shown_cells(table, split_image(row.image))
 
 
 def _kept_digest(table: PairedTable, row: RowRead | None) -> str | None:
@@ -356,7 +437,8 @@ def _literals(planned: Planned) -> dict[str, str] | None:
     if row is None:
         return None
     names = (name.lower() for name in planned.table.written)
-    return dict(zip(names, split_image(row.image), strict=True))
+    cells = planned.decision.merged or split_image(row.image)
+    return dict(zip(names, cells, strict=True))
 
 
 def operation(write: Write) -> str:

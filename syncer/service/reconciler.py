@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 
 from syncer.clock import Clock
+from syncer.core.agreement import DIFFER
 from syncer.core.chunking import ChunkSizer
 from syncer.core.decision import OUTSIDE, Verdict
 from syncer.core.key import Key, StoredKey
@@ -223,6 +224,9 @@ class Reconciler:
             stored = [table.store(key) for group in groups for key in group.keys]
             marks = self._ledger.marks_of(table_id, stored)
             answers = self._answers.get(table_id)
+            images = None
+            if table.policy.needs_base:
+                images = self._ledger.images_of(table_id, marks)
             planned += plan(
                 table,
                 groups,
@@ -232,6 +236,7 @@ class Reconciler:
                 answers,
                 customs=self._customs,
                 outside=outside,
+                images=images,
             )
         return self._carry_out(planned, horizons)
 
@@ -253,6 +258,8 @@ class Reconciler:
         by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
         for item in planned:
             by_verdict[item.decision.verdict].append(item)
+            if item.base.why == DIFFER:
+                self._log.error("range.alarm", table=str(item.table.name), verdict=DIFFER)
             self._count_ambiguity(item)
         waiting = self._await_children(by_verdict, horizons)
         copies = by_verdict[Verdict.COPY]

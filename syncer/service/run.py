@@ -46,7 +46,7 @@ from syncer.service.reports import Observer, RunReport
 from syncer.service.restart import ledger_is_behind, raise_epochs, settle
 from syncer.service.restoring import Restorer
 from syncer.service.retention import Retention
-from syncer.service.scope import enter_scope
+from syncer.service.scope import enter_scope, keep_images
 from syncer.service.sides import Workers
 from syncer.service.snapshot import SnapshotSource
 from syncer.service.streams import SchemaWatch, build_tailer
@@ -246,6 +246,7 @@ class Run:
         begin.lay_out(ledger)
         with ledger.together():
             enter_scope(ledger, begin.flowing, begin.waiting, self._log)
+        keep_images(self._config, ledger, begin.flowing, begin.waiting)
 
     def _supervise(
         self,

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from syncer.config import Config
 from syncer.core.mark import Reason
 from syncer.core.pairing import PairedTable, key_signature, write_order
-from syncer.core.schema import TableSchema
+from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import SIDES, Side
 from syncer.ledger import Ledger
 
@@ -54,6 +55,18 @@ def enter_scope(
         compare_under_filter(ledger, table, log)
     ledger.set_scope({*tables, *(before & set(waiting))})
     release_by_policy(ledger, tables, log)
+
+
+def keep_images(
+    config: Config,
+    ledger: Ledger,
+    flowing: Mapping[int, PairedTable],
+    waiting: Mapping[int, TableName],
+) -> None:
+    """Keep what rows were, from where the streams stand, of the tables whose policy asks for it, and of no others."""
+    names = {number: table.name for number, table in flowing.items()} | dict(waiting)
+    asking = [number for number, name in names.items() if config.policy_for(name).needs_base]
+    ledger.keep_images(asking, _seqs(ledger))
 
 
 def compare_under_filter(

@@ -41,7 +41,7 @@ DESCRIPTIONS = {
     "table.left": "a table is gone on both sides: what was known of it is forgotten",
     "range.compared": "a chunk was compared",
     "range.refused": "a range cannot be copied as a whole: it is compared key by key",
-    "range.alarm": "rows differ of which no stream told: they are compared again",
+    "range.alarm": "rows differ of which no stream told (they are compared again), or what both agreed on does (a rule without it decides)",
     "cycle.retried": "a cycle could not be finished and is tried again",
     "batch.applied": "rows were written to a side",
     "batch.looked_up": "the outcome of a batch was looked up at its target",

@@ -55,9 +55,9 @@ class _Store:
 
 
 class _Layouts:
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, *, keeps: bool) -> None:
         self._found = {
-            (schema.name.database, schema.name.name): TableLayout(number, schema)
+            (schema.name.database, schema.name.name): TableLayout(number, schema, keeps=keeps)
             for number, schema in enumerate(corpus.schemas, 1)
         }
 
@@ -68,10 +68,10 @@ class _Layouts:
         return [(layout.table_id, layout.schema.name) for layout in self._found.values()]
 
 
-def assembler(corpus: Corpus) -> Assembler:
-    """Make one that has read nothing yet."""
+def assembler(corpus: Corpus, *, keeps: bool = False) -> Assembler:
+    """Make one that has read nothing yet; *keeps*: what rows were, too."""
     return Assembler(
-        Side.A, corpus.flavor, corpus.position, _Store(), _Layouts(corpus), "pair",
+        Side.A, corpus.flavor, corpus.position, _Store(), _Layouts(corpus, keeps=keeps), "pair",
         lambda _side, _table: None, checksums=True,
     )  # fmt: skip
 

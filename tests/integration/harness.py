@@ -207,7 +207,11 @@ class Product:
                     columns=tuple(entry["columns"]),
                     images={
                         side: None if image is None else tuple(image)
-                        for side, image in (("a", entry["a_image"]), ("b", entry["b_image"]))
+                        for side, image in (
+                            ("a", entry["a_image"]),
+                            ("b", entry["b_image"]),
+                            ("o", entry["base_image"]),
+                        )
                     },
                     possible=entry["possible"],
                 )

@@ -26,7 +26,8 @@ def _state(made):
 
 
 def _both(corpus, stream, random):
-    slow, quick = assembler(corpus), assembler(corpus)
+    keeps = random.random() < 0.5
+    slow, quick = (assembler(corpus, keeps=keeps) for _ in range(2))
     for packet in stream:
         slow.feed(packet)
     for start, end in pieces(len(stream), random):

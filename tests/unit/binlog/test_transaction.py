@@ -1,6 +1,9 @@
 """What a transaction of ours leaves of its rows."""
 
+from syncer.binlog import transaction as transactions
+from syncer.binlog.events import RowsKind
 from syncer.binlog.transaction import OpenTransaction
+from syncer.core.mark import Op
 from syncer.core.record import BatchItem, Erasure
 from syncer.core.side import Side
 from syncer.mysql.marker import pack_items
@@ -39,3 +42,73 @@ def test_a_range_that_was_not_written_is_anybody_s():
     found = record_of({1})
     assert found.erase == (Erasure(OTHER, (1,)),)
     assert keys_of(found) == {(COPIED, 10), (COPIED, 11), (COPIED, 12), (OTHER, 2)}
+
+
+class Reader:
+    """Gives what rows were: the event itself; None for an event that does not hold it."""
+
+    def before(self, kind, body, at):
+        return body
+
+    def pack(self, values):
+        return values.encode()
+
+
+class Merged(Store):
+    """Knows a merged row."""
+
+    def batch_items(self, side, batch_id):
+        return (BatchItem(OTHER, (1,), base=b"theirs"),)
+
+
+def keep(transaction, operation, keys, were=None):
+    transaction.rows(OTHER, operation, keys)
+    transaction.keep(OTHER, RowsKind(operation, extra=False), keys, Reader(), were, 0)
+
+
+def images_of(record):
+    return {one.key: one.image for one in record.images}
+
+
+def test_the_first_image_of_a_key_counts():
+    transaction = OpenTransaction("g", 1, begun=True)
+    keep(transaction, "update", [1, 1, 2, 2], ["a", "b"])
+    keep(transaction, "update", [1, 1], ["later"])
+    keep(transaction, "delete", [3], ["c"])
+    keep(transaction, "update", [5, 5])
+    keep(transaction, "insert", [4, 3])
+    keep(transaction, "update", [4, 4], ["inserted"])
+    keep(transaction, "update", [6, 7], ["moved"])
+    keep(transaction, "update", [7, 7], ["moved here"])
+    found = images_of(transaction.record(Side.B, 7, Store()))
+    assert found == {1: b"a", 2: b"b", 3: b"c", 5: None, 6: b"moved"}
+
+
+def test_bulk_changes_keep_no_images(monkeypatch):
+    monkeypatch.setattr(transactions, "IMAGES_KEPT", 3)
+    transaction = OpenTransaction("g", 1, begun=True)
+    for key in range(9):
+        keep(transaction, "delete", [key], ["o"])
+    record = transaction.record(Side.B, 7, Store())
+    assert len(record.images) < len(keys_of(record)) == 9
+
+
+def test_a_merged_row_is_a_change_of_the_other_side_s_row():
+    """INV-16: as if their row had come first, and a change of this side after it; logged or not."""
+    for logged in (True, False):
+        transaction = OpenTransaction("g", 1, begun=True)
+        transaction.own_batch(pack_items(9, {0}))
+        if logged:
+            keep(transaction, "update", [1, 1], ["ours"])
+        record = transaction.record(Side.A, 7, Merged())
+        assert record.erase == (Erasure(OTHER, (1,)),)
+        assert keys_of(record) == {(OTHER, 1)}
+        assert [mark.touch.first_op for mark in record.marks] == [Op.UPDATE]
+        assert images_of(record) == {1: b"theirs"}
+
+
+def test_a_merged_row_that_was_left_out_is_nothing():
+    transaction = OpenTransaction("g", 1, begun=True)
+    transaction.own_batch(pack_items(9, set()))
+    record = transaction.record(Side.A, 7, Merged())
+    assert (record.marks, record.images) == ((), ())

@@ -481,7 +481,7 @@ def test_a_truncate_of_both_sides_holds_what_is_left():
 
 
 def test_rules_and_facts_are_described():
-    assert [kind.compares for kind in RuleKind] == [True] * 4 + [False] * 10
+    assert [kind.compares for kind in RuleKind] == [True] * 4 + [False] * 14
     assert RowFact("x").present
     assert not ABSENT.present
     assert SideMarks() == CLEAN

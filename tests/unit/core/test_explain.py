@@ -24,6 +24,8 @@ def told(chosen, kind):
         "equals:region=eu then keep_both:b then newest:t then skip",
         "matches:region=^e then delete_wins then highest_version:v then halt",
         "custom:m:f then update_wins then lowest_version:v then prefer:a",
+        "delta:stock then max:seen then column_merge:amount+currency then newest:t then hold",
+        "column_merge then equals:region=eu then min:since then prefer:b",
     ],
 )
 def test_every_kind_is_told_and_nothing_is_left_open(rule):

@@ -35,6 +35,11 @@ ONE_RULE = {
     "matches:region=e": {"on_delete", "behind"},
     "keep_both:a": {"on_delete", "behind"},
     "custom:m:f": {"behind"},
+    "column_merge": {"on_delete", "behind"},
+    "column_merge:t+v": {"on_delete", "behind"},
+    "delta:v": {"on_delete", "behind"},
+    "max:t,weight": {"on_delete", "behind"},
+    "min:v": {"on_delete", "behind"},
 }
 WORDS = ("on_delete", "on_tie", "on_null", "behind")
 

@@ -20,6 +20,10 @@ ARGUMENTS = {
     RuleKind.EQUALS: (":region=eu", ":region=", ":note=a=b"),
     RuleKind.MATCHES: (":region=^e[uw]$",),
     RuleKind.CUSTOM: (":shop.rules:decide", ":rules:decide"),
+    RuleKind.COLUMN_MERGE: ("", ":amount+currency", ":a+b,c+d+e"),
+    RuleKind.DELTA: (":stock", ":stock,reserved"),
+    RuleKind.MAX: (":seen",),
+    RuleKind.MIN: (":seen,since",),
 }
 ALL = [f"{kind}{argument}" for kind in RuleKind for argument in ARGUMENTS.get(kind, ("",))]
 
