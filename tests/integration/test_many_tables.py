@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from testbed.provision import Pair
     from tests.integration.harness import Product
 
-TABLES = 60
+TABLES = 90
 
 
 def connections(server: Endpoint) -> int:
