@@ -315,10 +315,10 @@ def _positive(text: str) -> float:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end it as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal end it as Ctrl-C does, and SIGINT even where whoever started it ignores that."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

@@ -29,18 +29,33 @@ def draining(*, notice: bool = True) -> Iterator[threading.Event]:
         yield stop
         return
 
+    asked = False
+    bell, cord = os.pipe()
+
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked or stop.is_set():
             if os.isatty(2):
                 os.write(2, _SHOW_CURSOR)
             os._exit(ExitCode.INTERRUPTED)
-        stop.set()
+        asked = True
+        # Not stop.set(): this may run in the middle of stop.wait(), by the same thread and under the event's own lock.
+        os.write(cord, b"\0")
         if notice:  # os.write: a handler may run in the middle of a buffered write
             os.write(2, b"\nsyncer: finishing the batch in hand; once more stops at once\n")
 
+    def pass_on() -> None:
+        if os.read(bell, 1):
+            stop.set()
+
+    ringing = threading.Thread(target=pass_on, name="signals", daemon=True)
+    ringing.start()
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(cord)
+        ringing.join()
+        os.close(bell)

@@ -45,8 +45,12 @@ def decide(
     """
     if _ambiguous(marks.a, horizons[Side.A]) or _ambiguous(marks.b, horizons[Side.B]):
         return Decision(verdict=Verdict.AMBIGUOUS)
-    exact = {side: _exactly_changed(marks.of(side), horizons[side]) for side in SIDES}
-    inexact = {side: _inexactly_changed(marks.of(side), horizons[side]) for side in SIDES}
+    at_a, at_b = horizons[Side.A], horizons[Side.B]
+    exact = {Side.A: _exactly_changed(marks.a, at_a), Side.B: _exactly_changed(marks.b, at_b)}
+    inexact = {
+        Side.A: _inexactly_changed(marks.a, at_a),
+        Side.B: _inexactly_changed(marks.b, at_b),
+    }
     changed = [side for side in SIDES if exact[side] or inexact[side]]
     if not changed and any(_has_any(marks.of(side)) for side in SIDES):
         return Decision(verdict=Verdict.LATER)
@@ -70,7 +74,8 @@ def decide(
         return _conflict(marks, rows, policy, around)
     if len(exactly) == 1 and inexact[exactly[0].other] and _came_and_went(exactly[0], marks, rows):
         return _unknown_history(marks, rows, policy, around)
-    if not filtered and any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
+    gone = not filtered and rows[Side.A].present != rows[Side.B].present
+    if gone and any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
         return _conflict(marks, rows, policy, around)
     if len(exactly) == 1:
         return _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)

@@ -180,6 +180,22 @@ with signals.draining() as stop:
 """
 
 
+IN_A_WAIT = """
+import signal
+from syncer.cli import signals
+with signals.draining() as stop:
+    with stop._cond:
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.wait(20)
+"""
+
+
+def test_a_signal_may_come_while_the_event_it_sets_is_locked():
+    """As within its wait(); the command would never end by itself."""
+    done = subprocess.run([sys.executable, "-c", IN_A_WAIT], timeout=60, check=False)
+    assert done.returncode == 0
+
+
 def test_the_first_signal_drains_and_the_second_ends_at_once():
     child = subprocess.Popen(
         [sys.executable, "-c", DRAIN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
