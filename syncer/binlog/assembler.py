@@ -135,16 +135,12 @@ class Assembler:
             at += 1
 
     def _take_short(self, found: short.Short) -> None:
-        seq = self._seq = self._seq + 1
-        self._end(found.log_pos)
-        self._gtids.add(found.gtid)
+        seq = self._seq + 1
         self.rows += found.images
-        self.marks += 1
-        self.last_commit_us = commit_us = found.commit_us
-        touch = Touch(seq, seq, found.op, found.op, False, commit_us)
+        touch = Touch(seq, seq, found.op, found.op, False, found.commit_us)
         mark = KeyMark(found.table_id, found.key, found.key, touch)
         record = TransactionRecord(seq=seq, marks=(mark,))
-        self.finished.append(Finished(record, found.gtid, self.coordinate, commit_us))
+        self._close(record, found.gtid, found.log_pos, found.commit_us)
 
     def feed(self, packet: bytes) -> None:
         """
@@ -318,18 +314,25 @@ class Assembler:
         if not transaction.commit_us:
             transaction.commit_us = timestamp * 1_000_000
         record = transaction.record(self._side, self._seq + 1, self._store, **xids)
-        self._seq += 1
-        self._end(log_pos)
-        if transaction.gtid:
-            self._gtids.add(transaction.gtid)
         self._open = None
-        self.last_commit_us = transaction.commit_us
+        self._close(record, transaction.gtid, log_pos, transaction.commit_us, transaction.beat)
+
+    def _close(
+        self,
+        record: TransactionRecord,
+        gtid: str,
+        log_pos: int,
+        commit_us: int,
+        beat: str | None = None,
+    ) -> None:
+        """Put a whole transaction among the finished ones, and the position behind it (INV-1)."""
+        self._seq = record.seq
+        self._end(log_pos)
+        if gtid:
+            self._gtids.add(gtid)
+        self.last_commit_us = commit_us
         self.marks += len(record.marks)
-        self.finished.append(
-            Finished(
-                record, transaction.gtid, self.coordinate, transaction.commit_us, transaction.beat
-            )
-        )
+        self.finished.append(Finished(record, gtid, self.coordinate, commit_us, beat))
 
     def _query(self, kind: int, body: bytes, log_pos: int, timestamp: int) -> None:
         if kind == events.QUERY:

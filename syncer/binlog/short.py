@@ -2,7 +2,8 @@
 The commonest transaction, read in one go: one row event of one row, of a table whose rows are read without doubt.
 
 Most transactions of an application are like this, and most of the time to read one event by event goes to finding out what
-comes next. Whatever is not exactly of this shape, or not whole, is left to the assembler: this module refuses nothing.
+comes next. Whatever is not exactly of this shape, or not whole, is left to the assembler: this module refuses and skips nothing
+(INV-1: what it gives is a whole transaction with its end).
 """
 
 from __future__ import annotations

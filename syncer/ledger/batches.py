@@ -26,7 +26,8 @@ from syncer.ledger.records import (
 from syncer.ledger.spans import Spans
 
 _NEXT = "next_batch"
-RECENT_BATCHES = 4
+RECENT_BATCHES = 2
+"""One of each side; each may hold megabytes of what is kept for an undo."""
 
 
 class _Item(msgspec.Struct, frozen=True, array_like=True):
@@ -209,6 +210,7 @@ class Batches(Journal, Spans):
                 q.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]
             )
             db.execute(q.DROP_BATCH, (batch_id,))
+            self._recent.pop(batch_id, None)
 
     def _open_batch(self, batch_id: int) -> tuple[Side, dict[Side, int], tuple[_Item, ...]]:
         row = self._db.execute(q.GET_BATCH, (batch_id,)).fetchone()

@@ -128,7 +128,7 @@ class Images(Store):
             count, size = self._db.execute(q.SUM_IMAGES, at).fetchone()
         if count + len(mine) > self.images_most or size + sum(mine) > self.image_bytes_most:
             self._db.execute(q.DROP_IMAGES, at)
-            self._set_gap(table_id, side, (0, record.seq))
+            self._know_nothing(table_id, side, record.seq)
             self._amounts[at] = (0, 0)
             return
         self._amounts[at] = count + len(mine), size + sum(mine)
@@ -145,6 +145,11 @@ class Images(Store):
         low, high = self._gaps.get((table_id, side.value), NO_GAP)
         joined = (seq, seq) if low > high else (min(low, seq), max(high, seq))
         self._set_gap(table_id, side, joined)
+
+    def _know_nothing(self, table_id: int, side: Side, seq: int) -> None:
+        """Note that no image up to *seq* is a base; a gap that reaches further stays as long as it is."""
+        _, high = self._gaps.get((table_id, side.value), NO_GAP)
+        self._set_gap(table_id, side, (0, max(seq, high)))
 
     def _set_gap(self, table_id: int, side: Side, gap: tuple[int, int]) -> None:
         self._db.execute(q.PUT_IMAGE_TABLE, (table_id, side.value, *gap))

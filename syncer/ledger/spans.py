@@ -49,7 +49,7 @@ class Spans(Ranges):
         db = self._db
         if reason is not Reason.BASELINE and table_id in self._imaged:
             # What came before it may not be all there was: no image of then is a base, not even when the span is settled.
-            self._set_gap(table_id, side, (0, seq))
+            self._know_nothing(table_id, side, seq)
         if table_id in self._held_tables:
             db.execute(q.REOPEN_TABLE, (table_id,))
             self._held_tables.discard(table_id)

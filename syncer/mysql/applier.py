@@ -14,6 +14,7 @@ from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
+from syncer.core.schema import Column
 from syncer.errors import EpochLost, ReconcileError, StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
@@ -199,9 +200,15 @@ def _lock_marker(session: Session, pair_id: str, epoch: int) -> None:
         )
 
 
-def _digests(
-    session: Session, table: PairedTable, keys: Sequence[Key], *, lock: bool = False
-) -> dict[Key, str]:
+def _select(
+    session: Session,
+    table: PairedTable,
+    keys: Sequence[Key],
+    *,
+    lock: bool = False,
+    images: Sequence[Column] = (),
+) -> dict[Key, Sequence[object]]:
+    """Return what of a row's digest is selected, and its image behind it where *images* are asked for."""
     schema = table.schema(session.side)
     sql = statements.select_digests(
         schema,
@@ -209,13 +216,18 @@ def _digests(
         table.compared(session.side),
         statements.keys_condition(schema, keys),
         lock=lock,
+        images=images,
         ordered=lock,
     )
     width = len(schema.key)
-    return {
-        cols.read_key(schema.key_columns, row): read_digest(row[width:]) or ""
-        for row in session.query(sql)
-    }
+    return {cols.read_key(schema.key_columns, row): row[width:] for row in session.query(sql)}
+
+
+def _digests(
+    session: Session, table: PairedTable, keys: Sequence[Key], *, lock: bool = False
+) -> dict[Key, str]:
+    found = _select(session, table, keys, lock=lock)
+    return {key: read_digest(cells) or "" for key, cells in found.items()}
 
 
 def _guard(session: Session, writes: Sequence[Write]) -> frozenset[int]:
@@ -266,19 +278,8 @@ def _blocked(
 
 
 def _images(session: Session, table: PairedTable, keys: Sequence[Key]) -> dict[Key, str]:
-    schema = table.schema(session.side)
-    sql = statements.select_digests(
-        schema,
-        session.flavor,
-        table.compared(session.side),
-        statements.keys_condition(schema, keys),
-        images=table.writable(session.side),
-    )
-    return {
-        cols.read_key(schema.key_columns, row): as_text(row[-1])
-        for row in session.query(sql)
-        if row[-1] is not None
-    }
+    found = _select(session, table, keys, images=table.writable(session.side))
+    return {key: as_text(cells[-1]) for key, cells in found.items() if cells[-1] is not None}
 
 
 def _is_made(session: Session, write: Write, found: str | None) -> bool:

@@ -83,3 +83,22 @@ def test_an_event_is_intact_with_its_own_checksum_alone():
         packet = b"\0" + data + zlib.crc32(data).to_bytes(4, "little")
         assert short.intact(packet)
         assert not short.intact(packet[:-1] + bytes([packet[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("field", ["parents", "certain_from", "images", "layout", "reader"])
+@pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.flavor)
+def test_a_table_that_asks_for_more_is_left_to_the_assembler(corpus, field):
+    """Children without events, a layout that is in doubt, images to be kept, or no table of the pair."""
+    one = next(one for one in corpus.scenarios if one.name == "noblob image").raw()
+    made = assembler(corpus)
+    made.feed_all([*_stream(corpus, ()), *one])
+    known = made._maps.known
+
+    class Maps:
+        def known(self, body):
+            found = known(body)
+            value = None if field in {"layout", "reader"} else object()
+            return found._replace(**{field: value})
+
+    assert short.read(one, 0, corpus.flavor, made._maps) is not None
+    assert short.read(one, 0, corpus.flavor, Maps()) is None

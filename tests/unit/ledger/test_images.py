@@ -178,3 +178,12 @@ def test_images_are_forgotten_with_what_they_belong_to(kept, how):
     db = kept.ledger._db
     left = db.execute("SELECT count(*) FROM image WHERE key = ? AND side = 'a'", (KEY,)).fetchone()
     assert left == (0,)
+
+
+def test_a_gap_is_never_made_shorter(kept):
+    """A table marked whole at an earlier place of the stream says nothing of an image that is missing later."""
+    change(kept, Side.B)
+    missing = kept.mark(Side.A, KEY)
+    change(kept, Side.A, b"2")
+    kept.ledger.mark_table(kept.t, [Side.A], Reason.DDL, {Side.A: missing - 1})
+    assert first(kept) is None
