@@ -13,6 +13,7 @@ from syncer.core.mark import Op
 from syncer.core.record import BatchItem
 from syncer.core.side import Side
 from syncer.errors import LedgerError
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import TOP_ID, Journal
 from syncer.ledger.records import (
@@ -101,7 +102,7 @@ class Batches(Journal, Spans):
                 items = tuple(self._store_item(item, batch.batch_id, now) for item in batch.items)
                 lower = (batch.lower.get(Side.A), batch.lower.get(Side.B))
                 db.execute(
-                    q.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
+                    jq.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
                 )
                 stored[batch.batch_id] = items
         with self._mutex:
@@ -150,9 +151,9 @@ class Batches(Journal, Spans):
                 if item.conflict_id is None:
                     continue
                 if place in done:
-                    db.execute(q.SET_STATUS, (ConflictStatus.APPLIED.value, now, item.conflict_id))
+                    db.execute(jq.SET_STATUS, (ConflictStatus.APPLIED.value, now, item.conflict_id))
                 else:
-                    db.execute(q.DROP_CONFLICT, (item.conflict_id,))
+                    db.execute(jq.DROP_CONFLICT, (item.conflict_id,))
             # The target's marks of a merged row stay until its stream shows the write: what is still to be carried to the other
             # side is never without a mark (INV-16).
             others = {side: seq for side, seq in lower.items() if side is not target}
@@ -160,8 +161,8 @@ class Batches(Journal, Spans):
                 self._clear_marks(table_id, list(present), others if merged else lower, present)
                 self._settle_holds(table_id, list(present), now)
             self._keep([items[place].undo for place in sorted(done)], batch_id, now)
-            db.execute(q.FINISH_BATCH, (batch_id,))
-            db.execute(q.DROP_DONE, (batch_id,))
+            db.execute(jq.FINISH_BATCH, (batch_id,))
+            db.execute(jq.DROP_DONE, (batch_id,))
             db.execute(q.CONFIRM, (target.value, batch_id))
 
     def _keep(self, undo: Sequence[bytes | None], batch_id: int, now: float) -> None:
@@ -171,13 +172,13 @@ class Batches(Journal, Spans):
             return
         run = int(self._get_meta("epoch") or 0)
         rows = [(batch_id, run, now, body) for body in kept]
-        self._db.executemany(q.ADD_OVERWRITTEN, rows)
-        self._db.execute(q.BOUND_OVERWRITTEN, (self.undo_rows,))
+        self._db.executemany(jq.ADD_OVERWRITTEN, rows)
+        self._db.execute(jq.BOUND_OVERWRITTEN, (self.undo_rows,))
 
     def prune_overwritten(self, before: float) -> None:
         """Forget what was overwritten before a time."""
         with self._writing() as db:
-            db.execute(q.PRUNE_OVERWRITTEN, (before,))
+            db.execute(jq.PRUNE_OVERWRITTEN, (before,))
 
     def overwritten(
         self,
@@ -199,7 +200,7 @@ class Batches(Journal, Spans):
                     at=at,
                     restoration=_decode_undo(body),
                 )
-                for number, batch_id, epoch, at, body in db.execute(q.OVERWRITTEN, chosen)
+                for number, batch_id, epoch, at, body in db.execute(jq.OVERWRITTEN, chosen)
             ]
 
     def drop(self, batch_id: int) -> None:
@@ -207,13 +208,13 @@ class Batches(Journal, Spans):
         with self._writing(durable=True) as db:
             _, _, items = self._open_batch(batch_id)
             db.executemany(
-                q.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]
+                jq.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]
             )
-            db.execute(q.DROP_BATCH, (batch_id,))
+            db.execute(jq.DROP_BATCH, (batch_id,))
             self._recent.pop(batch_id, None)
 
     def _open_batch(self, batch_id: int) -> tuple[Side, dict[Side, int], tuple[_Item, ...]]:
-        row = self._db.execute(q.GET_BATCH, (batch_id,)).fetchone()
+        row = self._db.execute(jq.GET_BATCH, (batch_id,)).fetchone()
         if row is None or row[3]:
             raise LedgerError(f"the ledger {self.path} has no open batch {batch_id}")
         return Side(row[0]), _lower(row[1:3]), self._items(batch_id)
@@ -222,13 +223,13 @@ class Batches(Journal, Spans):
         """Return the items of a batch that is in the file."""
         items = self._recent.get(batch_id)
         if items is None:
-            items = _decode(self._db.execute(q.BATCH_ITEMS, (batch_id,)).fetchone()[0])
+            items = _decode(self._db.execute(jq.BATCH_ITEMS, (batch_id,)).fetchone()[0])
         return items
 
     def open_batches(self) -> list[Batch]:
         """Return the intents without an outcome, oldest first."""
         with self._reading() as db:
-            rows = db.execute(q.OPEN_BATCHES).fetchall()
+            rows = db.execute(jq.OPEN_BATCHES).fetchall()
             return [
                 Batch(
                     batch_id=number,
@@ -254,7 +255,7 @@ class Batches(Journal, Spans):
     def batch_items(self, side: Side, batch_id: int) -> tuple[BatchItem, ...] | None:
         """Return the items of a batch sent to *side*, in bit order; None where this ledger does not know it."""
         with self._reading() as db:
-            row = db.execute(q.GET_BATCH, (batch_id,)).fetchone()
+            row = db.execute(jq.GET_BATCH, (batch_id,)).fetchone()
             if row is None or row[0] != side.value:
                 return None
             return tuple(

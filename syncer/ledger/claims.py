@@ -9,6 +9,7 @@ from typing import Any
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMarks, SideMarks, Touch
 from syncer.core.side import SIDES, Side
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
 from syncer.ledger.ranges import Ranges, Run, as_reason, as_touch, fold_reason
@@ -234,13 +235,13 @@ class Claims(Journal, Ranges):
         with self._mutex:
             if lower is not None and self._marked_after(table_id, keys, lower):
                 with self._writing() as db:
-                    db.execute(q.SUPERSEDE, (now, conflict_id))
+                    db.execute(jq.SUPERSEDE, (now, conflict_id))
                 return
             with self._writing() as db:
                 self._pull_points(table_id, keys)
                 self._settle_holds(table_id, keys, now, but=conflict_id)
                 db.executemany(q.HOLD_KEY, [(table_id, key) for key in keys])
-                db.executemany(q.PUT_HOLD, [(table_id, key, conflict_id) for key in keys])
+                db.executemany(jq.PUT_HOLD, [(table_id, key, conflict_id) for key in keys])
                 self._held_tables.add(table_id)
                 self._hold_tables.add(table_id)
 
@@ -265,7 +266,7 @@ class Claims(Journal, Ranges):
     def held(self) -> list[HeldKey]:
         """Return the keys that are held, longest held first."""
         with self._reading() as db:
-            return [HeldKey(*row) for row in db.execute(q.HELD)]
+            return [HeldKey(*row) for row in db.execute(jq.HELD)]
 
 
 def _of_exact_marks(

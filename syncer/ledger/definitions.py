@@ -9,6 +9,7 @@ import msgspec
 from syncer.core.mark import Reason
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.records import Definition, PausedTable
 from syncer.ledger.spans import Spans
@@ -83,7 +84,7 @@ class Definitions(Spans):
             db.execute(q.SUPERSEDE_TABLE, (self._clock.now(), table_id))
             for statement in (*q.FORGET_TABLE, q.DROP_PAUSE, q.DROP_DEFINITION):
                 db.execute(statement, (table_id,))
-            db.execute(q.DROP_META, (q.debt(table_id),))
+            db.execute(jq.DROP_META, (q.debt(table_id),))
             self._load()
 
     def restart_table(self, table_id: int, reason: Reason, seqs: Mapping[Side, int]) -> None:
@@ -106,5 +107,5 @@ class Definitions(Spans):
                     db.execute(statement, of_side)
                 self._mark_span(table_id, side, max(least, *tops), reason, now)
             if all(side in seqs for side in SIDES):
-                db.execute(q.DROP_META, (q.debt(table_id),))
+                db.execute(jq.DROP_META, (q.debt(table_id),))
             self._load()

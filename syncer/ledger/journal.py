@@ -9,6 +9,7 @@ import msgspec
 
 from syncer.core.decision import ConflictKind
 from syncer.core.key import StoredKey
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.records import ConflictEntry, ConflictRecord, ConflictStatus
 from syncer.ledger.store import Store
@@ -40,7 +41,7 @@ class Journal(Store):
 
     def _same_held(self, entry: ConflictEntry) -> int | None:
         where = (entry.table, _key_text(entry.key))
-        for number, text in self._db.execute(q.HELD_ENTRIES, where):
+        for number, text in self._db.execute(jq.HELD_ENTRIES, where):
             old = _decode(text)
             if (old.kind, old.a_image, old.b_image) == (entry.kind, entry.a_image, entry.b_image):
                 return int(number)
@@ -54,7 +55,7 @@ class Journal(Store):
     ) -> int:
         entry = msgspec.structs.replace(entry, run=int(self._get_meta("epoch") or 0))
         cursor = self._db.execute(
-            q.ADD_CONFLICT,
+            jq.ADD_CONFLICT,
             (
                 status.value,
                 entry.table,
@@ -70,7 +71,7 @@ class Journal(Store):
         return cursor.lastrowid
 
     def _entry(self, conflict_id: int) -> ConflictEntry | None:
-        row = self._db.execute(q.CONFLICT, (conflict_id,)).fetchone()
+        row = self._db.execute(jq.CONFLICT, (conflict_id,)).fetchone()
         return None if row is None else _decode(row[4])
 
     def _settle_holds(
@@ -81,11 +82,11 @@ class Journal(Store):
             return
         db = self._db
         for key in keys:
-            row = db.execute(q.GET_HOLD, (table_id, key)).fetchone()
+            row = db.execute(jq.GET_HOLD, (table_id, key)).fetchone()
             if row is None or row[0] == but:
                 continue
-            db.execute(q.SUPERSEDE, (now, row[0]))
-            db.execute(q.DROP_HOLD, (table_id, key))
+            db.execute(jq.SUPERSEDE, (now, row[0]))
+            db.execute(jq.DROP_HOLD, (table_id, key))
         if db.execute(q.HAS_HOLD, (table_id,)).fetchone() is None:
             self._hold_tables.discard(table_id)
 
@@ -108,7 +109,7 @@ class Journal(Store):
             wanted["kind"] = kind.value
         with self._reading() as db:
             upto = TOP_ID if before is None else before
-            rows = db.execute(q.conflicts(tuple(wanted)), (*wanted.values(), upto, limit))
+            rows = db.execute(jq.conflicts(tuple(wanted)), (*wanted.values(), upto, limit))
             return [_record(row) for row in rows]
 
     def prune_images(self, before: float, limit: int = 500) -> int:
@@ -118,20 +119,20 @@ class Journal(Store):
         What is held or not finished keeps them; what was decided, and by which rule, is kept in any case.
         """
         with self._writing() as db:
-            rows = db.execute(q.OLD_ENTRIES, (before, limit)).fetchall()
+            rows = db.execute(jq.OLD_ENTRIES, (before, limit)).fetchall()
             for number, text in rows:
                 entry = msgspec.structs.replace(
                     _decode(text), a_image=None, b_image=None, base_image=None, columns=()
                 )
-                db.execute(q.PRUNE_ENTRY, (_encode(entry).decode(), number))
+                db.execute(jq.PRUNE_ENTRY, (_encode(entry).decode(), number))
             if rows:
-                db.execute(q.PRUNE_RESTORATIONS, (before,))
+                db.execute(jq.PRUNE_RESTORATIONS, (before,))
             return len(rows)
 
     def conflict(self, conflict_id: int) -> ConflictRecord | None:
         """Return one journal entry; None where there is none."""
         with self._reading() as db:
-            row = db.execute(q.CONFLICT, (conflict_id,)).fetchone()
+            row = db.execute(jq.CONFLICT, (conflict_id,)).fetchone()
             return None if row is None else _record(row)
 
 

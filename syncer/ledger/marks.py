@@ -11,6 +11,7 @@ from syncer.core.mark import KeyMark, Lookup, Reason, SpanMark, Touch
 from syncer.core.position import StreamPosition
 from syncer.core.record import OPEN_BRANCH, TransactionRecord
 from syncer.core.side import Side
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.lookups import Lookups
 from syncer.ledger.ranges import LEAST, MOST, Ranges, RawTouch, run_of
@@ -56,7 +57,7 @@ class Marks(Lookups, Spans, Ranges):
         with self._writing(durable=True) as db:
             for side, position in positions.items():
                 self._put_position(side, position)
-                db.execute(q.DROP_UNSEEN, (side.value,))
+                db.execute(jq.DROP_UNSEEN, (side.value,))
             for table_id in table_ids:
                 for side, position in positions.items():
                     self._mark_span(table_id, side, position.seq, reason, now)
@@ -79,7 +80,7 @@ class Marks(Lookups, Spans, Ranges):
                 db.execute(statement, (side.value,))
             self._put_position(side, position)
             db.execute(q.UNCONFIRM, (side.value,))
-            db.execute(q.DROP_UNSEEN, (side.value,))
+            db.execute(jq.DROP_UNSEEN, (side.value,))
             self._load()
 
     def record(
@@ -223,8 +224,8 @@ class Marks(Lookups, Spans, Ranges):
 
     def _see_batch(self, side: Side, batch_id: int) -> None:
         """Note that the tailer of the target has met our batch."""
-        self._db.execute(q.SEE_BATCH, (batch_id, side.value))
-        self._db.execute(q.DROP_DONE, (batch_id,))
+        self._db.execute(jq.SEE_BATCH, (batch_id, side.value))
+        self._db.execute(jq.DROP_DONE, (batch_id,))
         self._db.execute(q.CONFIRM, (side.value, batch_id))
 
     def last_confirmed(self, side: Side) -> int:

@@ -16,6 +16,7 @@ import msgspec
 from syncer.core.key import StoredKey
 from syncer.core.side import Side
 from syncer.errors import LedgerError, LedgerIncompatible
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
 from syncer.ledger.records import ConflictEntry, ConflictStatus
@@ -55,12 +56,12 @@ class Requests(Journal):
     def asked(self) -> list[AskedConflict]:
         """Return the held conflicts that were answered, and forget answers to conflicts that are not held any more."""
         with self._reading() as db:
-            rows = db.execute(q.REQUESTS, (PREFIX, PREFIX + "~")).fetchall()
+            rows = db.execute(jq.REQUESTS, (PREFIX, PREFIX + "~")).fetchall()
             found, stale = [], []
             for name, text in rows:
                 number = int(name.removeprefix(PREFIX))
-                record = db.execute(q.CONFLICT, (number,)).fetchone()
-                keys = db.execute(q.KEYS_HELD_BY, (number,)).fetchall()
+                record = db.execute(jq.CONFLICT, (number,)).fetchone()
+                keys = db.execute(jq.KEYS_HELD_BY, (number,)).fetchall()
                 if record is None or record[1] != ConflictStatus.HELD.value or not keys:
                     stale.append(name)
                     continue
@@ -78,13 +79,13 @@ class Requests(Journal):
                 )
         if stale:
             with self._writing() as db:
-                db.executemany(q.DROP_META, [(name,) for name in stale])
+                db.executemany(jq.DROP_META, [(name,) for name in stale])
         return found
 
     def forget_request(self, conflict_id: int) -> None:
         """Drop an answer that cannot be carried out."""
         with self._writing() as db:
-            db.execute(q.DROP_META, (f"{PREFIX}{conflict_id}",))
+            db.execute(jq.DROP_META, (f"{PREFIX}{conflict_id}",))
 
 
 def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -> list[int]:
@@ -106,7 +107,7 @@ def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -
     try:
         db.execute(q.BEGIN)
         for number, answer in answers.items():
-            row = db.execute(q.CONFLICT, (number,)).fetchone()
+            row = db.execute(jq.CONFLICT, (number,)).fetchone()
             if row is None or row[1] != ConflictStatus.HELD.value:
                 if strict:
                     db.execute(q.ROLLBACK)

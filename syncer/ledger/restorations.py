@@ -11,6 +11,7 @@ import msgspec
 
 from syncer.core.merging import PATH as MERGED
 from syncer.core.side import Side
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
 from syncer.ledger.records import (
@@ -34,17 +35,17 @@ class Restorations(Journal):
     def asked_restorations(self, after: int, limit: int) -> list[RestorationRecord]:
         """Return those not carried out yet, oldest first, with a number greater than *after*, at most *limit*."""
         with self._reading() as db:
-            return [_record(row) for row in db.execute(q.ASKED_RESTORATIONS, (after, limit))]
+            return [_record(row) for row in db.execute(jq.ASKED_RESTORATIONS, (after, limit))]
 
     def last_restorations(self, limit: int) -> list[RestorationRecord]:
         """Return restorations, newest first, whatever became of them."""
         with self._reading() as db:
-            return [_record(row) for row in db.execute(q.LAST_RESTORATIONS, (limit,))]
+            return [_record(row) for row in db.execute(jq.LAST_RESTORATIONS, (limit,))]
 
     def restoration_of(self, conflict_id: int) -> RestorationRecord | None:
         """Return what was asked last about a decision; None where nothing was."""
         with self._reading() as db:
-            row = db.execute(q.RESTORATION_OF, (conflict_id,)).fetchone()
+            row = db.execute(jq.RESTORATION_OF, (conflict_id,)).fetchone()
             return None if row is None else _record(row)
 
     def end_restoration(
@@ -57,9 +58,9 @@ class Restorations(Journal):
         """Note what became of it; done, the decision that it takes back is reverted, and *entry* is the new one."""
         now = self._clock.now()
         with self._writing(durable=True) as db:
-            db.execute(q.END_RESTORATION, (status.value, note, now, record.restoration_id))
+            db.execute(jq.END_RESTORATION, (status.value, note, now, record.restoration_id))
             if status is RestorationStatus.DONE and record.restoration.conflict_id is not None:
-                db.execute(q.REVERT_CONFLICT, (now, record.restoration.conflict_id))
+                db.execute(jq.REVERT_CONFLICT, (now, record.restoration.conflict_id))
                 if entry is not None:
                     self._add_conflict(entry, ConflictStatus.APPLIED, None, now)
 
@@ -123,7 +124,7 @@ def ask_back(path: Path, asked: Iterable[Restoration], now: float) -> None:
     try:
         db.execute(q.BEGIN)
         for one in asked:
-            db.execute(q.ADD_RESTORATION, (one.conflict_id, now, now, _encode(one).decode()))
+            db.execute(jq.ADD_RESTORATION, (one.conflict_id, now, now, _encode(one).decode()))
         db.execute(q.COMMIT)
     except sqlite3.Error as error:
         translate(error, path)

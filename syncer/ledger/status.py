@@ -9,6 +9,7 @@ import msgspec
 from syncer.core.position import StreamPosition
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
+from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.records import ConflictStatus, LedgerSummary, SideSummary, TableSummary
 from syncer.ledger.store import Store
@@ -77,7 +78,7 @@ class Status(Store):
             db.execute(q.SUPERSEDE_TABLE, (self._clock.now(), table_id))
             for statement in q.FORGET_TABLE:
                 db.execute(statement, (table_id,))
-            db.execute(q.DROP_META, (q.debt(table_id),))
+            db.execute(jq.DROP_META, (q.debt(table_id),))
             self._load()
 
     def pair_id(self) -> str:
@@ -207,10 +208,10 @@ class Status(Store):
                 spans=sum(s.spans for s in sums.values()),
                 oldest_s=max(0.0, self._clock.now() - min(oldest)) if oldest else 0.0,
                 positions=positions,
-                open_batches=int(db.execute(q.COUNT_OPEN).fetchone()[0]),
+                open_batches=int(db.execute(jq.COUNT_OPEN).fetchone()[0]),
                 conflicts={
                     ConflictStatus(status): count
-                    for status, count in db.execute(q.COUNT_CONFLICTS).fetchall()
+                    for status, count in db.execute(jq.COUNT_CONFLICTS).fetchall()
                 },
                 counters=dict(db.execute(q.COUNTERS).fetchall()),
             )
