@@ -454,6 +454,14 @@ TIMES = Family(
             )
             for digits in (0, 2, 6)
         ),
+        # MySQL's TIME has no fraction beyond 838:59:59.
+        Typed(
+            "time_end",
+            "TIME(6)",
+            ["'838:59:59.999999'", "'-838:59:59.999999'"],
+            "text",
+            only="mariadb",
+        ),
     ),
 )
 

@@ -31,6 +31,7 @@ def metadata(request: pytest.FixtureRequest, pair: Pair) -> Iterator[str]:
     ("pair", "metadata", "image"),
     [
         ("mysql", "MINIMAL", "FULL"),
+        ("mysql", "FULL", "FULL"),
         ("mysql", "FULL", "MINIMAL"),
         ("mariadb", "NO_LOG", "FULL"),
         ("mariadb", "MINIMAL", "NOBLOB"),

@@ -166,21 +166,28 @@ def test_documents_that_differ_in_spelling_only_are_equal_across_flavours(pair, 
 
 
 @pytest.mark.parametrize("pair", ["mixed"], indirect=True)
-def test_texts_without_an_exact_form_in_the_other_s_charset_are_held(pair, database, product):
+def test_values_without_an_exact_form_on_the_other_side_are_held(pair, database, product):
+    """Texts outside the other side's character set, and MariaDB's times beyond MySQL's last one."""
     pair.a.script(
-        f"CREATE TABLE {database}.t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET cp932)"
+        f"CREATE TABLE {database}.t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET cp932, t TIME(6))"
     )
-    pair.b.script(f"CREATE TABLE {database}.t (id INT PRIMARY KEY, v VARCHAR(9))")
+    pair.b.script(f"CREATE TABLE {database}.t (id INT PRIMARY KEY, v VARCHAR(9), t TIME(6))")
     pair.a.script(
-        f"INSERT INTO {database}.t VALUES (1, _cp932 X'835C'), (2, _cp932 X'FA54'), (3, 'a  ')"
+        f"INSERT INTO {database}.t (id, v) VALUES (1, _cp932 X'835C'), (2, _cp932 X'FA54'), (3, 'a  ')"
     )
     synced = product()
     synced.until_in_sync(codes=(1,))
     assert {(c.kind, c.key) for c in synced.conflicts("held")} == {("read_back", ("2",))}
     assert pair.b.query(f"SELECT id, v FROM {database}.t ORDER BY id") == [(1, "ソ"), (3, "a  ")]
-    pair.b.script(f"INSERT INTO {database}.t VALUES (4, '😀'), (5, 'ｱ')")
+    pair.b.script(
+        f"INSERT INTO {database}.t (id, v) VALUES (4, '😀'), (5, 'ｱ')",
+        f"INSERT INTO {database}.t (id, t) VALUES (6, '838:59:59.5'), (7, '-838:59:59')",
+    )
     synced.until_in_sync(codes=(1,))
-    assert {c.key for c in synced.conflicts("held")} == {("2",), ("4",)}
+    assert {c.key for c in synced.conflicts("held")} == {("2",), ("4",), ("6",)}
+    assert pair.a.query(f"SELECT CAST(t AS CHAR) FROM {database}.t WHERE id > 5") == [
+        ("-838:59:59.000000",)
+    ]
     assert pair.a.query(f"SELECT HEX(v) FROM {database}.t WHERE id = 5") == [("B1",)]
 
 
