@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchmark import chart, machine, report
-from benchmark.arena import Arena
+from benchmark.arena import MIXED, Arena
 from benchmark.lines import LINES, Line
 from benchmark.result import Result, join
 from testbed.binaries import FLAVORS, ServerMissingError
@@ -28,7 +28,9 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="small sizes, one run: under three minutes"
     )
     parser.add_argument("--only", type=_numbers, metavar="N,N", help="these lines")
-    parser.add_argument("--flavor", choices=FLAVORS, help="servers of this flavour alone")
+    parser.add_argument(
+        "--flavor", choices=(*FLAVORS, MIXED), help="servers of this flavour alone, or one of each"
+    )
     parser.add_argument(
         "--rows", type=int, metavar="R", help="rows or transactions instead of a line's own size"
     )
@@ -64,7 +66,10 @@ def main() -> int:
     measured: list[Result] = []
     versions: list[str] = []
     failed = 0
-    for flavor in [arguments.flavor] if arguments.flavor else FLAVORS:
+    for flavor in [arguments.flavor] if arguments.flavor else (*FLAVORS, MIXED):
+        here = [line for line in lines if line.mixed or flavor != MIXED]
+        if not here:
+            continue
         try:
             arena = Arena(flavor)
         except ServerMissingError as error:
@@ -72,8 +77,9 @@ def main() -> int:
             failed += 1
             continue
         try:
-            versions.append(f"{flavor} {arena.a.version}")
-            for line in lines:
+            if flavor != MIXED:
+                versions.append(f"{flavor} {arena.a.version}")
+            for line in here:
                 found = _measure(line, arena, arguments)
                 failed += found is None
                 measured += found or []

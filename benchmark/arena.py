@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from benchmark.process import Watch, environment, run
 from testbed.provision import new_server, start_pair
@@ -42,19 +42,26 @@ FAST = "SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 2"
 SAFE = "SET GLOBAL sync_binlog = 1, GLOBAL innodb_flush_log_at_trx_commit = 1"
 
 
-class Arena:
-    """Two servers of one flavour, further ones on demand. Lines clean up after themselves with ``fresh``."""
+MIXED = "mixed"
 
-    def __init__(self, flavor: Flavor) -> None:
-        self.flavor: Flavor = flavor
+
+class Arena:
+    """
+    Two servers, further ones on demand. Lines clean up after themselves with ``fresh``.
+
+    *flavor* is that of both, or ``mixed``: MySQL and MariaDB.
+    """
+
+    def __init__(self, flavor: str) -> None:
+        self.flavor = flavor
         self._stack = contextlib.ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         self._ledgers = 0
         self._servers = 2
-        options = dict[str, "str | None"](MEMORY[flavor])
-        self.pair = self._stack.enter_context(
-            start_pair(flavor, flavor, options_a=options, options_b=options)
-        )
+        both = ("mysql", "mariadb") if flavor == MIXED else (flavor, flavor)
+        a, b = (cast("Flavor", one) for one in both)
+        pair = start_pair(a, b, options_a=_memory(a), options_b=_memory(b))
+        self.pair = self._stack.enter_context(pair)
         self.a, self.b = self.pair.a, self.pair.b
 
     def close(self) -> None:
@@ -62,14 +69,11 @@ class Arena:
         self._stack.close()
 
     def server(self) -> Endpoint:
-        """Start one more server of the flavour; it lives as long as the arena unless it is closed."""
+        """Start one more server of the flavour of side A; it lives as long as the arena unless it is closed."""
         self._servers += 1
-        server = new_server(
-            self.flavor,
-            f"{self.flavor}-{self._servers}",
-            self._servers,
-            options=dict[str, "str | None"](MEMORY[self.flavor]),
-        )
+        flavor = self.a.flavor
+        name = f"{flavor}-{self._servers}"
+        server = new_server(flavor, name, self._servers, options=_memory(flavor))
         return self._stack.enter_context(server)
 
     def folder(self) -> Path:
@@ -103,7 +107,7 @@ class Arena:
     def forget_binlogs(self) -> None:
         """Empty both binlogs; no replica and no syncer may be in the middle of one."""
         for server in (self.a, self.b):
-            if self.flavor == "mysql":
+            if server.flavor == "mysql":
                 server.script("RESET BINARY LOGS AND GTIDS")
             else:
                 server.script("RESET MASTER", "SET GLOBAL gtid_slave_pos = ''")
@@ -117,6 +121,10 @@ class Arena:
     def product(self, *options: str) -> Product:
         """The product on this pair with a ledger of its own."""
         return Product(self, self.folder(), options)
+
+
+def _memory(flavor: Flavor) -> dict[str, str | None]:
+    return dict[str, "str | None"](MEMORY[flavor])
 
 
 def digits(server: Endpoint) -> None:

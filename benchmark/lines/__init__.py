@@ -28,6 +28,8 @@ class Line(NamedTuple):
     quick: Size
     measure: Callable[[Arena, int, int], list[Result]]
     """``measure(arena, rows, runs)``."""
+    mixed: bool = False
+    """It says something of a pair of both flavours, too."""
 
 
 LINES: tuple[Line, ...] = (
@@ -44,5 +46,5 @@ LINES: tuple[Line, ...] = (
     Line(11, "memory", Size(5_000_000, 1), Size(100_000, 1), memory.peaks),
     Line(12, "idle, in seconds", Size(60, 5), Size(3, 1), live.idle),
     Line(13, "cost to the primaries, in seconds", Size(20, 5), Size(2, 1), load.cost),
-    Line(14, "start with many tables", Size(2_000, 3), Size(200, 1), many.start),
+    Line(14, "start with many tables", Size(2_000, 3), Size(200, 1), many.start, mixed=True),
 )
