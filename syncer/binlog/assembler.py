@@ -34,6 +34,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         beat: it is a heartbeat of our pair: the text of its row; None for all others.
+        server_id: of the server that logged it first.
     """
 
     record: TransactionRecord
@@ -41,6 +42,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     end: Coordinate
     commit_us: int
     beat: str | None = None
+    server_id: int = 0
 
 
 class Assembler:
@@ -85,6 +87,7 @@ class Assembler:
         self._file_at, self._sent_file = position.file_at, ""
         self._saved = position.coordinate
         self._parsed_file, self._file_index = "", 0
+        self._origin = 0
         self._open: OpenTransaction | None = None
         self._maps = TableMaps(side, layouts, on_schema_change)
         self.finished: list[Finished] = []
@@ -140,6 +143,7 @@ class Assembler:
         touch = Touch(seq, seq, found.op, found.op, False, found.commit_us)
         mark = KeyMark(found.table_id, found.key, found.key, touch)
         record = TransactionRecord(seq=seq, marks=(mark,))
+        self._origin = found.server_id
         self._close(record, found.gtid, found.log_pos, found.commit_us)
 
     def feed(self, packet: bytes) -> None:
@@ -156,6 +160,7 @@ class Assembler:
         if size != len(packet) - 1:
             raise EventDamaged("an event arrived damaged (its length is wrong)")
         self.events += 1
+        self._origin = server_id
         if kind == events.FORMAT_DESCRIPTION:
             self._format(packet)
             self._begun(timestamp)
@@ -332,7 +337,7 @@ class Assembler:
             self._gtids.add(gtid)
         self.last_commit_us = commit_us
         self.marks += len(record.marks)
-        self.finished.append(Finished(record, gtid, self.coordinate, commit_us, beat))
+        self.finished.append(Finished(record, gtid, self.coordinate, commit_us, beat, self._origin))
 
     def _query(self, kind: int, body: bytes, log_pos: int, timestamp: int) -> None:
         if kind == events.QUERY:

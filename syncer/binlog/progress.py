@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from syncer.core.origins import Named, Origin, Origins
 from syncer.core.position import Coordinate, GtidSet, StreamPosition
 from syncer.core.visibility import TransactionLog
 
@@ -57,6 +58,7 @@ class StreamProgress:
         self._log = TransactionLog(
             position.seq, GtidSet(position.gtids) if gtids else None, position.coordinate
         )
+        self._origins = Origins()
         self._position = position
         self._coordinate = position.coordinate
         self._state: State = "starting"
@@ -68,21 +70,22 @@ class StreamProgress:
 
     def recorded(
         self,
-        transactions: Sequence[tuple[int, str, Coordinate]],
+        transactions: Sequence[Named],
         position: StreamPosition,
         *,
         last_commit_us: int,
         beats: int = 0,
     ) -> None:
         """
-        Announce what was persisted: (number, GTID, end) of each transaction, and the position.
+        Announce what was persisted: (number, GTID, end, server_id) of each transaction, and the position.
 
         Args:
             beats: how many of them are our heartbeats.
         """
         with self._changed:
-            for seq, gtid, end in transactions:
+            for seq, gtid, end, _ in transactions:
                 self._log.append(seq, gtid, end)
+            self._origins.add(transactions)
             self._transactions += len(transactions) - beats
             self._position, self._coordinate = position, position.coordinate
             self._last_commit_us = last_commit_us or self._last_commit_us
@@ -147,6 +150,11 @@ class StreamProgress:
         """How many transactions are remembered because no read has shown them to be visible yet."""
         with self._changed:
             return len(self._log)
+
+    def origin(self, seq: int) -> Origin | None:
+        """See ``Origins.of``."""
+        with self._changed:
+            return self._origins.of(seq)
 
     def lower_by_gtids(self, executed: GtidSet) -> int:
         """See ``TransactionLog.lower_by_gtids``."""

@@ -41,6 +41,7 @@ class Short(NamedTuple):
     Attributes:
         images: how many row images it holds: two of an update.
         commit_us: microseconds since the epoch.
+        server_id: of the server that logged it first.
         log_pos: its end, as the header of its last event has it (32 bits).
         after: the place of the packet behind it.
     """
@@ -51,6 +52,7 @@ class Short(NamedTuple):
     key: StoredKey
     images: int
     commit_us: int
+    server_id: int
     log_pos: int
     after: int
 
@@ -115,10 +117,18 @@ def _read(packets: Sequence[bytes], first: int, flavor: Flavor, maps: TableMaps)
     keys = table.reader.read(body, 8 + (body[8] | body[9] << 8) if extra else 8, update=update)
     if len(keys) != (2 if update else 1) or keys[0] != keys[-1]:
         return None
-    time, _, _, _, log_pos, _ = events.HEADER.unpack_from(end, 1)
+    time, _, server_id, _, log_pos, _ = events.HEADER.unpack_from(end, 1)
     commit_us = gtid.commit_us or time * 1_000_000
     if flavor == "mariadb":
         commit_us = int.from_bytes(rows[1:5], "little") * 1_000_000
     return Short(
-        gtid.gtid, table.layout.table_id, op, keys[0], len(keys), commit_us, log_pos, after
+        gtid.gtid,
+        table.layout.table_id,
+        op,
+        keys[0],
+        len(keys),
+        commit_us,
+        server_id,
+        log_pos,
+        after,
     )

@@ -223,7 +223,7 @@ class Tailer:
         if position is not None and (finished or position != self.progress.position):
             self._store.record(self._side, [one.record for one in finished], position)
             self.progress.recorded(
-                [(one.record.seq, one.gtid, one.end) for one in finished],
+                [(one.record.seq, one.gtid, one.end, one.server_id) for one in finished],
                 position,
                 last_commit_us=finished[-1].commit_us if finished else 0,
                 beats=sum(one.beat is not None for one in finished),

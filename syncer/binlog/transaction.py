@@ -149,6 +149,7 @@ class OpenTransaction:
             images=self._kept() if self._images else (),
             batch_id=batch_id,
             spilled=self._held,
+            gtid="" if batch_id is None else self.gtid,
             **xids,
         )
 

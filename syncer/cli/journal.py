@@ -148,14 +148,26 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
     facts.add_row(
         "decided by", " ".join(filter(None, (entry.rule, f"({entry.path})" if entry.path else "")))
     )
+    if entry.sub_kinds:
+        facts.add_row("more exactly", ", ".join(entry.sub_kinds))
     facts.add_row("winner", _won(record))
     for side in SIDES:
         op = getattr(entry, f"{side.value}_op")
         when = text.moment_us(getattr(entry, f"{side.value}_commit_us"))
         if op is not None:
             facts.add_row(f"last on {side.value.upper()}", f"{op.name.lower()}  {when}")
+        gtid, server_id = (getattr(entry, f"{side.value}_{name}") for name in ("gtid", "server_id"))
+        if server_id is not None:
+            said = f"transaction {gtid}  " if gtid else ""
+            facts.add_row("", f"{said}server_id {server_id}")
+    if entry.skew_bound_s is not None:
+        facts.add_row("clocks", f"at most {text.lag(entry.skew_bound_s)} apart")
     if record.batch_id is not None:
-        facts.add_row("batch", str(record.batch_id))
+        facts.add_row(
+            "batch",
+            f"{record.batch_id}"
+            + (f"  transaction {record.applied_gtid}" if record.applied_gtid else ""),
+        )
     if entry.possible:
         facts.add_row("possible", "one side's history is not known exactly: it may be no conflict")
     if entry.policy_version:

@@ -209,7 +209,7 @@ def _resolution_us(a: int, b: int) -> int:
 def _slack_us(conflict: Conflict) -> int:
     """How far the servers' clocks may be apart, and the margin on top (conflicts.md §5)."""
     skew = conflict.around.skew
-    apart_s = 0.0 if skew is None else abs(skew.seconds) + skew.error_s
+    apart_s = 0.0 if skew is None else skew.bound_s
     return math.ceil((apart_s + conflict.policy.clock_margin_s) * 1_000_000)
 
 

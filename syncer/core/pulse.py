@@ -42,6 +42,11 @@ class Skew(msgspec.Struct, frozen=True):
             return None
         return cls(b.ahead_s - a.ahead_s, a.error_s + b.error_s)
 
+    @property
+    def bound_s(self) -> float:
+        """How far the clocks are apart at most."""
+        return abs(self.seconds) + self.error_s
+
     def certainly_above(self, limit_s: float) -> bool:
         """Say whether the clocks differ by more than *limit_s*, whatever the error."""
         return abs(self.seconds) - self.error_s > limit_s

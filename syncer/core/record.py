@@ -43,6 +43,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         lookups: children that changed without an event.
         erase: own writes met in the stream.
         batch_id: the batch of ours that this transaction is; None for anybody else's.
+        gtid: of a batch of ours; "" where the stream gave none, and for anybody else's.
         prepared_xid: XA PREPARE: *marks* are held under this id, not marked yet (INV-18).
         committed_xid: XA COMMIT: the marks held under this id become marks stamped with *seq*, before *marks*; OPEN_BRANCH: those
             of a branch that was read until now and that ends without a PREPARE.
@@ -62,6 +63,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rolled_back_xid: str | None = None
     spilled: bool = False
     images: tuple[BeforeImage, ...] = ()
+    gtid: str = ""
 
 
 class BatchItem(msgspec.Struct, frozen=True):

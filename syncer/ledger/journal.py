@@ -141,7 +141,7 @@ def _key_text(key: tuple[str, ...]) -> str:
 
 
 def _record(row: Sequence[Any]) -> ConflictRecord:
-    number, status, changed_at, batch_id, entry, pruned = row
+    number, status, changed_at, batch_id, entry, pruned, gtid = row
     return ConflictRecord(
         conflict_id=number,
         status=ConflictStatus(status),
@@ -149,4 +149,5 @@ def _record(row: Sequence[Any]) -> ConflictRecord:
         batch_id=batch_id,
         entry=_decode(entry),
         pruned=bool(pruned),
+        applied_gtid=gtid,
     )

@@ -30,8 +30,13 @@ SELECT id, entry FROM conflict WHERE table_name = ? AND key = ? AND status = 'he
 """
 SET_STATUS = "UPDATE conflict SET status = ?, changed_at = ? WHERE id = ?"
 SUPERSEDE = "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status IN ('held', 'skipped')"
+NAME_APPLIED = """
+UPDATE conflict SET applied_gtid = ? WHERE batch_id = ? AND applied_gtid IS NULL
+  AND EXISTS (SELECT 1 FROM batch WHERE id = ? AND target = ?)
+"""
+"""The stream of the target has shown the transaction that wrote these decisions."""
 DROP_CONFLICT = "DELETE FROM conflict WHERE id = ?"
-CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry, pruned"
+CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry, pruned, applied_gtid"
 CONFLICT = f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE id = ?"
 COUNT_CONFLICTS = "SELECT status, count(*) FROM conflict GROUP BY status"
 

@@ -112,7 +112,7 @@ class Marks(Lookups, Spans, Ranges):
                 if record.rolled_back_xid is not None:
                     db.execute(q.DROP_XA, (side.value, record.rolled_back_xid))
                 if record.batch_id is not None:
-                    self._see_batch(side, record.batch_id)
+                    self._see_batch(side, record.batch_id, record.gtid)
             self._flush(points)
             self._put_position(side, position)
 
@@ -222,8 +222,10 @@ class Marks(Lookups, Spans, Ranges):
                 self._mark_span(span.table_id, side, seq, span.reason, now)
         self._db.execute(q.DROP_XA, (side.value, xid))
 
-    def _see_batch(self, side: Side, batch_id: int) -> None:
-        """Note that the tailer of the target has met our batch."""
+    def _see_batch(self, side: Side, batch_id: int, gtid: str) -> None:
+        """Note that the tailer of the target has met our batch, and what it is called there."""
+        if gtid:
+            self._db.execute(jq.NAME_APPLIED, (gtid, batch_id, batch_id, side.value))
         self._db.execute(jq.SEE_BATCH, (batch_id, side.value))
         self._db.execute(jq.DROP_DONE, (batch_id,))
         self._db.execute(q.CONFIRM, (side.value, batch_id))

@@ -144,6 +144,10 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         a_op, b_op: the last operation known on that side; None where none is.
         a_commit_us, b_commit_us: its commit time, microseconds since the epoch; 0 where it is unknown.
         possible: it may be no conflict: one side's history is known inexactly.
+        sub_kinds: finer words for it (``core/subkinds.py``).
+        a_gtid, b_gtid: of transaction a_seq and b_seq; None where it is not known any more, or has none.
+        a_server_id, b_server_id: of the server that logged that transaction first; None where it is not known.
+        skew_bound_s: how far the servers' clocks were apart at most; None where it was not known.
     """
 
     table: str
@@ -173,6 +177,12 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     run: int = 0
     actor: str = ""
     reverts: int | None = None
+    sub_kinds: tuple[str, ...] = ()
+    a_gtid: str | None = None
+    b_gtid: str | None = None
+    a_server_id: int | None = None
+    b_server_id: int | None = None
+    skew_bound_s: float | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +193,7 @@ class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
         changed_at: when it got its status, seconds since the epoch.
         batch_id: the batch that wrote the decision; None for a held entry.
         pruned: its images were kept for as long as they are to be, and are gone.
+        applied_gtid: of the transaction that wrote it; None until its stream has shown it, and where it has none.
     """
 
     conflict_id: int
@@ -191,6 +202,7 @@ class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: int | None
     entry: ConflictEntry
     pruned: bool = False
+    applied_gtid: str | None = None
 
 
 class RestorationStatus(enum.StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 
@@ -16,10 +16,12 @@ from syncer.core.key import Key, StoredKey
 from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op, SideMarks, weight
+from syncer.core.origins import Origin
 from syncer.core.outcome import ALONE, NO_BASE, Answer, Base, Consult
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
+from syncer.core.subkinds import sub_kinds
 from syncer.core.visibility import Horizon
 from syncer.ledger.images import KeptImage
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
@@ -40,6 +42,14 @@ PERSON = "person"
 
 UNMARKED = KeyMarks()
 
+OriginOf = Callable[[Side, int], Origin | None]
+
+
+def nobody_knows(_side: Side, _seq: int) -> Origin | None:
+    """Stand in for what streams tell of their transactions."""
+    return None
+
+
 CROWDED = Decision(
     verdict=Verdict.HOLD,
     conflict=ConflictKind.UNIQUE_VIOLATION,
@@ -59,6 +69,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         lower: per side, the last transaction that the rows contain for certain; a key with a mark beyond is not held.
         actor: the person who decided; "" for a rule.
         base: what is known of the row that both sides agreed on.
+        skew_bound_s: how far the servers' clocks were apart at most; None: not known.
+        origin: says what a transaction is called at its server.
     """
 
     table: PairedTable
@@ -71,6 +83,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     lower: dict[Side, int] = {}
     actor: str = ""
     base: Base = NO_BASE
+    skew_bound_s: float | None = None
+    origin: OriginOf = nobody_knows
 
     @property
     def target(self) -> Side:
@@ -176,10 +190,15 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if self.decision.path == SIZE and not note:
             note = size_note(self.table, large_rows(rows))
         a, b = self.marks.a.exact, self.marks.b.exact
+        from_a, from_b = (
+            None if touch is None else self.origin(side, touch.last_seq)
+            for side, touch in ((Side.A, a), (Side.B, b))
+        )
+        kind = kind or self.decision.conflict or ConflictKind.DRIFT
         return ConflictEntry(
             table=str(self.table.name),
             key=tuple(map(key_text, self.table.a.key_columns, self.group.keys[0])),
-            kind=kind or self.decision.conflict or ConflictKind.DRIFT,
+            kind=kind,
             detected_at=detected_at,
             rule=rule or self.decision.rule,
             path=self.decision.path,
@@ -202,7 +221,23 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             b_commit_us=b.commit_us if b else 0,
             possible=self.decision.possible,
             note=note,
+            sub_kinds=self._sub_kinds(kind),
+            a_gtid=from_a.gtid if from_a else None,
+            b_gtid=from_b.gtid if from_b else None,
+            a_server_id=from_a.server_id if from_a else None,
+            b_server_id=from_b.server_id if from_b else None,
+            skew_bound_s=self.skew_bound_s,
         )
+
+    def _sub_kinds(self, kind: ConflictKind) -> tuple[str, ...]:
+        rows: dict[Side, tuple[str, ...] | None] = {
+            side: tuple(split_image(row.image)) if row is not None and row.whole else None
+            for side, row in self.group.rows.items()
+            if self.base.cells is not None
+        }
+        cells = {side: rows.get(side) for side in SIDES}
+        found = sub_kinds(kind, self.marks, self.lower, cells, self.base.cells)
+        return tuple(one.value for one in found)
 
 
 def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:
@@ -222,6 +257,7 @@ def plan(
     customs: CustomRules | None = None,
     outside: Around = ALONE,
     images: Mapping[StoredKey, Mapping[Side, KeptImage]] | None = None,
+    origin: OriginOf = nobody_knows,
 ) -> list[Planned]:
     """
     Decide every group of one table.
@@ -234,6 +270,8 @@ def plan(
     merges = table.policy.merges and table.policy.direction.source is None
     columns = table.merging if merges else ()
     outside = msgspec.structs.replace(outside, utc_columns=stamps, columns=columns)
+    skew = outside.skew
+    skew_bound_s = None if skew is None else skew.bound_s
     planned = []
     asks = customs is not None and any(r.kind is RuleKind.CUSTOM for r in table.policy.chain)
     seen, filtered = dict(horizons), bool(table.where)
@@ -272,6 +310,8 @@ def plan(
             tries=max((claim.tries for claim in claimed), default=0),
             lower=lower,
             base=base,
+            skew_bound_s=skew_bound_s,
+            origin=origin,
         )
         answers = [asked[key] for key in stored if key in asked] if asked else []
         planned.append(answered(item, answers[0]) if answers else item)

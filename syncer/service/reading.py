@@ -16,6 +16,7 @@ import msgspec
 
 from syncer.binlog.progress import StreamProgress
 from syncer.core.key import Key
+from syncer.core.origins import Origin
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
@@ -85,6 +86,10 @@ class PairReader:
         self._fence(bounds)
         horizons = {side: self._horizon(side, bounds[side]) for side in SIDES}
         return {side: results[side][0] for side in SIDES}, horizons
+
+    def origin(self, side: Side, seq: int) -> Origin | None:
+        """Return what a transaction of *side* is called there; None where that is not known any more."""
+        return self._progress[side].origin(seq)
 
     def begin_one(
         self, side: Side, work: Callable[[SnapshotReader], T]

@@ -237,6 +237,7 @@ class Reconciler:
                 customs=self._customs,
                 outside=outside,
                 images=images,
+                origin=self._reader.origin,
             )
         return self._carry_out(planned, horizons)
 

@@ -62,6 +62,10 @@ def test_a_reverted_decision_stands_on_both_sides(pair, database, product, tmp_p
         "3": "reverted",
     }
     assert "changed since" in states["2"]["revert"]["note"]
+    for one in states.values():
+        entry = one["entry"]
+        assert len({entry["a_gtid"], entry["b_gtid"], one["applied_gtid"], None}) == 4
+        assert entry["a_server_id"] != entry["b_server_id"] > 0
 
 
 @pytest.mark.parametrize("pair", ["mixed"], indirect=True)

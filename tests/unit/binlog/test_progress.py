@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from syncer.binlog.progress import StreamProgress
+from syncer.core.origins import Origin
 from syncer.core.position import Coordinate, GtidSet, StreamPosition
 from syncer.errors import PositionLost
 
@@ -24,12 +25,14 @@ def test_a_wait_ends_when_the_coordinate_is_persisted() -> None:
     assert not progress.wait_until(Coordinate(1, 101), 0.01, never)
     waiter = threading.Thread(target=lambda: progress.wait_until(Coordinate(1, 150), 10, never))
     waiter.start()
-    progress.recorded([(1, f"{UUID}:6", Coordinate(1, 150))], position(150, 1), last_commit_us=5)
+    progress.recorded([(1, f"{UUID}:6", Coordinate(1, 150), 7)], position(150, 1), last_commit_us=5)
     waiter.join(5)
     assert not waiter.is_alive()
     assert progress.upper_by_coordinate(Coordinate(1, 150)) == 1
     assert progress.lower_by_gtids(GtidSet(f"{UUID}:1-5")) == 0
     assert progress.lower_by_gtids(GtidSet(f"{UUID}:1-6")) == 1
+    assert progress.origin(1) == Origin(f"{UUID}:6", 7)
+    assert progress.origin(0) is None
 
 
 def test_a_wait_ends_with_the_tailer() -> None:

@@ -153,6 +153,22 @@ def test_batch_is_forgotten_when_it_is_finished_and_met(bench, seen_first):
     assert bench.ledger.last_confirmed(B) == number
 
 
+@pytest.mark.parametrize("seen_first", [True, False])
+def test_the_journal_learns_which_transaction_wrote_a_decision(bench, seen_first):
+    batch = batch_of(bench, 1, 2, conflicts=(1,))
+    bench.ledger.begin_batches([batch])
+    bench.record(A, batch_id=batch.batch_id, gtid="0-1-3")
+    steps = [
+        lambda: bench.record(B, batch_id=batch.batch_id, gtid="0-2-7"),
+        lambda: bench.ledger.finish(batch.batch_id, [0, 1]),
+    ]
+    for step in steps if seen_first else steps[::-1]:
+        step()
+    bench.reopen()
+    (entry,) = bench.ledger.conflicts()
+    assert (entry.status, entry.applied_gtid) == (ConflictStatus.APPLIED, "0-2-7")
+
+
 def test_batch_met_in_the_other_stream_is_not_met(bench):
     batch = batch_of(bench, 1)
     bench.ledger.begin_batches([batch])

@@ -7,6 +7,8 @@ import pytest
 
 from syncer.core.decision import ConflictKind, Decision, Verdict
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks
+from syncer.core.origins import Origin
+from syncer.core.outcome import Base
 from syncer.core.side import Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey
@@ -229,6 +231,24 @@ def test_an_entry_has_both_images_column_by_column():
     assert (entry.a_op, entry.b_op) == (Op.UPDATE, Op.DELETE)
     assert (entry.a_commit_us, entry.b_commit_us) == (5, 9)
     assert (entry.table, entry.key, entry.rule) == ("shop.t", ("1",), "why")
+
+
+def test_an_entry_names_the_transactions_of_both_sides_where_they_are_known():
+    marks = KeyMarks(exact("u", 4, 6), exact("u", 7))
+    named = {(A, 6): Origin("uuid:6", 11), (B, 7): Origin(None, 12)}
+    found = msgspec.structs.replace(
+        planned(read((1,), "x"), read((1,), "y"), conflict=ConflictKind.UPDATE_UPDATE, marks=marks),
+        origin=lambda side, seq: named.get((side, seq)),
+        skew_bound_s=0.5,
+        base=Base(("1", "'o'")),
+    )
+    entry = found.entry(3.0, winner=A)
+    assert (entry.a_gtid, entry.a_server_id) == ("uuid:6", 11)
+    assert (entry.b_gtid, entry.b_server_id) == (None, 12)
+    assert (entry.sub_kinds, entry.skew_bound_s) == (("overlap",), 0.5)
+    named.clear()
+    entry = found.entry(3.0, winner=A)
+    assert (entry.a_gtid, entry.a_server_id) == (None, None)
 
 
 def test_an_entry_of_unknown_history_claims_no_operation():
