@@ -9,7 +9,6 @@ from rich.text import Text
 
 from syncer.cli import output, text
 from syncer.core.decision import ConflictKind
-from syncer.core.merging import PATH as MERGED
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncer.ledger import ConflictRecord, Ledger
-    from syncer.ledger.records import Restoration, RestorationRecord
+    from syncer.ledger.records import Restoration, RestorationRecord, Wanted
     from syncer.ledger.selector import Match
 
 PAGE = 1000
@@ -97,7 +96,7 @@ def _won(record: ConflictRecord) -> Text:
     entry = record.entry
     if entry.winner is not None:
         return _winner(entry.winner)
-    made = entry.path == MERGED and record.batch_id is not None
+    made = record.batch_id is not None
     return Text("both: one row was made of them" if made else "nobody: it waits for a person")
 
 
@@ -187,14 +186,16 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
 
 
 def images(record: ConflictRecord) -> Table:
-    """Return both rows side by side, and the base row between them where it is known."""
+    """Return both rows side by side, the base row between them where it is known, and the row that was made of them."""
     entry = record.entry
     with_base = entry.base_image is not None or entry.kind is ConflictKind.INSERT_INSERT
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column(" ", width=1)
     table.add_column("column", no_wrap=True)
     order = ["a", "o", "b"] if with_base else ["a", "b"]
-    titles = {"o": "base"} | {
+    if entry.result_image is not None:
+        order.append("made")
+    titles = {"o": "base", "made": "merged"} | {
         side.value: f"{side.value.upper()} (won)" if entry.winner is side else side.value.upper()
         for side in SIDES
     }
@@ -202,7 +203,12 @@ def images(record: ConflictRecord) -> Table:
         table.add_column(
             titles[which], header_style=output.SIDE_STYLES.get(which, "dim"), overflow="fold"
         )
-    images = {"a": entry.a_image, "o": entry.base_image, "b": entry.b_image}
+    images = {
+        "a": entry.a_image,
+        "o": entry.base_image,
+        "b": entry.b_image,
+        "made": entry.result_image,
+    }
     for place, column in enumerate(entry.columns):
         cells = {which: None if (row := images[which]) is None else row[place] for which in order}
         absent = {which: images[which] is None for which in order}
@@ -222,7 +228,7 @@ def images(record: ConflictRecord) -> Table:
 
 def _moved(cells: Mapping[str, str | None], which: str) -> bool:
     """Say whether the cell is worth a look: where the base is known, it is not what the base has."""
-    return which != "o" and ("o" not in cells or cells[which] != cells["o"])
+    return which in {"a", "b"} and ("o" not in cells or cells[which] != cells["o"])
 
 
 def _cell(cell: str | None, absent: bool, *, differs: bool) -> Text:
@@ -233,25 +239,45 @@ def _cell(cell: str | None, absent: bool, *, differs: bool) -> Text:
     return Text(text.printable(cell), "yellow" if differs else "")
 
 
+def taken(takes: Sequence[tuple[ConflictRecord, Wanted]]) -> list[dict[str, object]]:
+    """Return what was asked for as the commands' JSON says it."""
+    found: list[dict[str, object]] = []
+    for record, one in takes:
+        said: dict[str, object] = {"conflict_id": record.conflict_id, "take": one.word}
+        if one.merge:
+            said["else"] = None if one.side is None else one.side.value
+        found.append(said)
+    return found
+
+
+def _outcome(record: ConflictRecord, one: Wanted, *, dry_run: bool) -> str:
+    """Say what is to become of a conflict, in words."""
+    from syncer.service.oversize import SIZE
+
+    entry = record.entry
+    if entry.path == SIZE:
+        return f"it {'would be' if dry_run else 'is'} decided anew"
+    if one.merge:
+        also = "" if one.side is None else f", side {one.side} where both changed a column"
+        return f"both rows {'would be' if dry_run else 'are'} merged{also}"
+    side = one.side or Side.A
+    image = entry.a_image if side is Side.A else entry.b_image
+    what = "the row" if image is not None else "the absence"
+    return f"{what} of side {side} {'would go' if dry_run else 'goes'} to side {side.other}"
+
+
 def print_asked(
-    takes: Sequence[tuple[ConflictRecord, Side]],
+    takes: Sequence[tuple[ConflictRecord, Wanted]],
     left: Sequence[tuple[ConflictRecord, str]],
     *,
     dry_run: bool,
 ) -> None:
     """Print one line per answered conflict, what goes where, then one for each that was left, and why."""
-    from syncer.service.oversize import SIZE
-
     console = output.out()
-    for record, take in takes:
-        entry = record.entry
-        image = entry.a_image if take is Side.A else entry.b_image
-        what = "the row" if image is not None else "the absence"
-        outcome = f"{what} of side {take} {'would go' if dry_run else 'goes'} to side {take.other}"
-        if entry.path == SIZE:
-            outcome = f"it {'would be' if dry_run else 'is'} decided anew"
+    for record, one in takes:
+        outcome = _outcome(record, one, dry_run=dry_run)
         console.print(
-            f"{record.conflict_id}: {entry.table} {_key(record)}: {outcome}",
+            f"{record.conflict_id}: {record.entry.table} {_key(record)}: {outcome}",
             markup=False,
             highlight=False,
         )

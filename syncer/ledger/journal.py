@@ -27,7 +27,8 @@ class Journal(Store):
         """
         Write entries of keys that wait for a person, and return their ids in the order given.
 
-        An entry with the kind and both images of one that is held already for that key adds nothing: it gets that id.
+        An entry with the kind and both images of one that is held already for that key adds nothing but its note: it gets that
+        id.
 
         Args:
             skipped: nobody is to answer: the differences are accepted.
@@ -44,6 +45,9 @@ class Journal(Store):
         for number, text in self._db.execute(jq.HELD_ENTRIES, where):
             old = _decode(text)
             if (old.kind, old.a_image, old.b_image) == (entry.kind, entry.a_image, entry.b_image):
+                if entry.note and entry.note != old.note:
+                    noted = msgspec.structs.replace(old, note=entry.note)
+                    self._db.execute(jq.SET_ENTRY, (_encode(noted).decode(), number))
                 return int(number)
         return None
 
@@ -122,7 +126,12 @@ class Journal(Store):
             rows = db.execute(jq.OLD_ENTRIES, (before, limit)).fetchall()
             for number, text in rows:
                 entry = msgspec.structs.replace(
-                    _decode(text), a_image=None, b_image=None, base_image=None, columns=()
+                    _decode(text),
+                    a_image=None,
+                    b_image=None,
+                    base_image=None,
+                    result_image=None,
+                    columns=(),
                 )
                 db.execute(jq.PRUNE_ENTRY, (_encode(entry).decode(), number))
             if rows:

@@ -28,6 +28,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 HELD_ENTRIES = """
 SELECT id, entry FROM conflict WHERE table_name = ? AND key = ? AND status = 'held' ORDER BY id DESC
 """
+SET_ENTRY = "UPDATE conflict SET entry = ? WHERE id = ?"
 SET_STATUS = "UPDATE conflict SET status = ?, changed_at = ? WHERE id = ?"
 SUPERSEDE = "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status IN ('held', 'skipped')"
 NAME_APPLIED = """

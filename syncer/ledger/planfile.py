@@ -2,7 +2,7 @@
 The plan file: held conflicts as TOML that a person edits and hands back.
 
 What counts for a conflict is its own ``take``; without one, that of the first ``[[rule]]`` whose ``where`` matches; without one,
-``default``. ``seen`` names what the person saw: an entry that no longer is what it was is left. Pure: text in, text out.
+``default``; ``else`` goes with ``take = "merge"`` at any of them. ``seen`` names what the person saw: an entry that no longer is what it was is left. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from syncer.core.side import Side
+from syncer.core.threeway import NO_GROUPS, Groups
 from syncer.ledger import selector
-from syncer.ledger.records import ConflictEntry, ConflictRecord, ConflictStatus
+from syncer.ledger.records import ConflictEntry, ConflictRecord, ConflictStatus, Wanted
+from syncer.ledger.wants import wanted
 
 FORMAT = 1
 SHOWN = 60
 """Characters of a value that are shown."""
 
-Take = Literal["a", "b", "newest", "hold"]
+Take = Literal["a", "b", "newest", "merge", "hold"]
+Else = Literal["a", "b", "newest"]
+_ELSE = 'else goes with take = "merge"'
 _UNSEEN = "changed, or decided, since it was exported"
 
 
@@ -35,6 +38,7 @@ class PlanConflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[int, Meta(ge=1)]
     seen: str
     take: Take | None = None
+    otherwise: Else | None = msgspec.field(default=None, name="else")
 
 
 class PlanRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +46,7 @@ class PlanRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     where: str
     take: Take
+    otherwise: Else | None = msgspec.field(default=None, name="else")
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
     pair: str
     default: Take = "hold"
+    otherwise: Else | None = msgspec.field(default=None, name="else")
     rule: tuple[PlanRule, ...] = ()
     conflict: tuple[PlanConflict, ...] = ()
 
@@ -68,7 +74,7 @@ class Planned(msgspec.Struct, frozen=True):
         left: those that cannot be carried out: their number, and why.
     """
 
-    takes: tuple[tuple[ConflictRecord, Side], ...]
+    takes: tuple[tuple[ConflictRecord, Wanted], ...]
     held: tuple[ConflictRecord, ...]
     left: tuple[tuple[int, str], ...]
 
@@ -84,7 +90,8 @@ def render(records: Sequence[ConflictRecord], pair: str, now: float) -> str:
     made = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     lines = [
         f"# {len(records)} conflicts, exported {made}. Set take, then: syncer conflicts apply FILE (--dry-run shows what it does)",
-        "# take: a or b (that side's row, or its absence, goes to the other side), newest (by commit time), hold (stays).",
+        "# take: a or b (that side's row, or its absence, goes to the other side), newest (by commit time), hold (stays), or merge:",
+        '# what one side alone changed is taken; else = "a", "b" or "newest" says what a column takes that both changed.',
         "# A conflict without a take of its own follows the first [[rule]] that matches, else default. Leave id and seen as they are.",
         f"format = {FORMAT}",
         f"pair = {_quoted(pair)}",
@@ -133,7 +140,7 @@ def _quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def parse(text: str, now: float) -> tuple[Plan, list[tuple[selector.Match, Take]]]:
+def parse(text: str, now: float) -> tuple[Plan, list[tuple[selector.Match, PlanRule]]]:
     """Read a plan and its rules. Raises PlanError."""
     try:
         tree = tomllib.loads(text)
@@ -161,10 +168,16 @@ def parse(text: str, now: float) -> tuple[Plan, list[tuple[selector.Match, Take]
                 )
             )
         numbers.add(one.id)
+        if one.otherwise and one.take != "merge":
+            raise PlanError(_at(_line_of(text, f"conflict[{place}].else", None), _ELSE))
+    if plan.otherwise and plan.default != "merge":
+        raise PlanError(_at(_line_of(text, "else", None), _ELSE))
     rules = []
     for place, rule in enumerate(plan.rule):
+        if rule.otherwise and rule.take != "merge":
+            raise PlanError(_at(_line_of(text, f"rule[{place}].else", None), _ELSE))
         try:
-            rules.append((selector.parse(rule.where, now), rule.take))
+            rules.append((selector.parse(rule.where, now), rule))
         except ValueError as error:
             what = str(error).removeprefix("--where: ")
             line = _line_of(text, f"rule[{place}].where", None)
@@ -206,12 +219,17 @@ def _line_of(text: str, path: str, key: str | None) -> int | None:
 
 def decide(
     plan: Plan,
-    rules: Iterable[tuple[selector.Match, Take]],
+    rules: Iterable[tuple[selector.Match, PlanRule]],
     find: Callable[[int], ConflictRecord | None],
+    groups: Callable[[ConflictEntry], Groups] = lambda _entry: NO_GROUPS,
 ) -> Planned:
-    """Say what *plan* does to the conflicts that *find* knows; what is no longer as it was seen is left."""
+    """
+    Say what *plan* does to the conflicts that *find* knows; what is no longer as it was seen is left.
+
+    *groups*: what the policy of an entry's table says of a merge.
+    """
     ordered = list(rules)
-    takes: list[tuple[ConflictRecord, Side]] = []
+    takes: list[tuple[ConflictRecord, Wanted]] = []
     held: list[ConflictRecord] = []
     left: list[tuple[int, str]] = []
     for one in plan.conflict:
@@ -222,14 +240,18 @@ def decide(
         if record.status is not ConflictStatus.HELD or fingerprint(record.entry) != one.seen:
             left.append((one.id, _UNSEEN))
             continue
-        ruled = [take for match, take in ordered if match(record)]
-        take: Take = one.take or (ruled[0] if ruled else plan.default)
+        take, otherwise = plan.default, plan.otherwise
+        for match, rule in ordered:
+            if match(record):
+                take, otherwise = rule.take, rule.otherwise
+                break
+        if one.take is not None:
+            take, otherwise = one.take, one.otherwise
         if take == "hold":
             held.append(record)
             continue
-        side = selector.newest(record.entry) if take == "newest" else Side(take)
-        if side is None:
-            left.append((one.id, "no commit times, or equal ones"))
-        else:
-            takes.append((record, side))
+        try:
+            takes.append((record, wanted(record.entry, take, otherwise, groups(record.entry))))
+        except ValueError as error:
+            left.append((one.id, str(error)))
     return Planned(tuple(takes), tuple(held), tuple(left))

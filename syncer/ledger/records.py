@@ -133,6 +133,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         columns: the names of the columns of both images.
         a_image, b_image: the rows as SQL literal text per column (None for a column without one); None for absent.
         base_image: the row that both sides last agreed on; None where it was absent or is not known.
+        result_image: the row that was made of both; None where none was, or it is not known.
         redacted: columns whose values are never kept; they are None in every image.
         a_digest, b_digest: of the whole rows; None where a column is redacted, or the row is absent.
         a_seq, b_seq: number of the side's last transaction that changed the row; None where none is known exactly.
@@ -183,6 +184,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     a_server_id: int | None = None
     b_server_id: int | None = None
     skew_bound_s: float | None = None
+    result_image: tuple[str | None, ...] | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +205,25 @@ class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
     entry: ConflictEntry
     pruned: bool = False
     applied_gtid: str | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """
+    What a person wants to become of a held conflict.
+
+    Attributes:
+        side: the side whose row, or whose absence, travels; of a merge: whose value a column takes that both sides changed, None
+            for a merge that takes none.
+        merge: one row is made of both.
+    """
+
+    side: Side | None
+    merge: bool = False
+
+    @property
+    def word(self) -> str:
+        """As it is written after ``--take``."""
+        return "merge" if self.merge else str(self.side)
 
 
 class RestorationStatus(enum.StrEnum):

@@ -30,14 +30,15 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     The answer to a held conflict.
 
     Attributes:
-        take: the side whose row, or whose absence, travels.
+        take, merge: as in ``Wanted``.
         actor: who asked.
         asked_at: seconds since the epoch.
     """
 
-    take: Side
+    take: Side | None
     actor: str
     asked_at: float
+    merge: bool = False
 
 
 class AskedConflict(msgspec.Struct, frozen=True, kw_only=True):

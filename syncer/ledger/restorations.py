@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from syncer.core.merging import PATH as MERGED
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
@@ -84,7 +83,7 @@ def revert(record: ConflictRecord, actor: str) -> Restoration:
     The row is written where it was lost, as a change of that side, and travels from there (INV-16).
     """
     entry = record.entry
-    if record.status is ConflictStatus.APPLIED and entry.winner is None and entry.path == MERGED:
+    if record.status is ConflictStatus.APPLIED and entry.winner is None:
         raise ValueError("it made one row of both: there is no losing row to go back to")
     if record.status is not ConflictStatus.APPLIED or entry.winner is None:
         raise ValueError(f"it is {record.status.value}: only what was applied can be reverted")

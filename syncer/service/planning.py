@@ -30,15 +30,13 @@ from syncer.mysql.columns import key_text
 from syncer.mysql.images import kept_cells
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
+from syncer.service.answering import PERSON, merge
 from syncer.service.customs import CustomRules, question
 from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup
 
 UNDO_IMAGE_CHARS = 16_384
 """Longer rows are not kept for an undo: the ledger stays bounded."""
-
-PERSON = "person"
-"""The path of a decision that somebody took."""
 
 UNMARKED = KeyMarks()
 
@@ -172,7 +170,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             actor="",
         )
 
-    def _shown_base(self) -> tuple[str | None, ...] | None:
+    def shown_base(self) -> tuple[str | None, ...] | None:
+        """Return the base row as the journal keeps it."""
         cells = self.base.cells
         return None if cells is None else _shown_cells(self.table, cells)
 
@@ -189,12 +188,15 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         rows = self.group.rows
         if self.decision.path == SIZE and not note:
             note = size_note(self.table, large_rows(rows))
+        if self.decision.path == PERSON and self.decision.verdict.waits and not note:
+            note = self.decision.rule
         a, b = self.marks.a.exact, self.marks.b.exact
         from_a, from_b = (
             None if touch is None else self.origin(side, touch.last_seq)
             for side, touch in ((Side.A, a), (Side.B, b))
         )
         kind = kind or self.decision.conflict or ConflictKind.DRIFT
+        merged = self.decision.merged
         return ConflictEntry(
             table=str(self.table.name),
             key=tuple(map(key_text, self.table.a.key_columns, self.group.keys[0])),
@@ -206,7 +208,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             columns=self.table.written,
             a_image=shown_image(self.table, rows[Side.A]),
             b_image=shown_image(self.table, rows[Side.B]),
-            base_image=self._shown_base(),
+            base_image=self.shown_base(),
+            result_image=None if merged is None else _shown_cells(self.table, merged),
             redacted=self.table.redacted,
             a_digest=_kept_digest(self.table, rows[Side.A]),
             b_digest=_kept_digest(self.table, rows[Side.B]),
@@ -322,9 +325,11 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
     """
     Put a person's answer in the place of a hold, where both rows still are what the person saw.
 
-    What is equal or cannot be decided yet stays so, and a one-way run writes to its target only.
+    What is equal or cannot be decided yet stays so, and a one-way run writes to its target only. A merge needs the base that the
+    person saw, too; where it cannot be made the row is held, and the note says why.
     """
-    take = asked.resolution.take
+    answer = asked.resolution
+    take = answer.take
     source = item.table.policy.direction.source
     rows = item.group.rows
     seen = (asked.entry.a_image, asked.entry.b_image)
@@ -332,18 +337,32 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
         not (item.decision.verdict.waits or item.decision.verdict is Verdict.COPY)
         or item.group.crowded
         or item.decision.path == SIZE
-        or source not in {None, take}
+        or (source not in {None, take} and not answer.merge)
         or seen != tuple(shown_image(item.table, rows[side]) for side in SIDES)
     ):
         return item
-    decision = Decision(
-        verdict=Verdict.COPY,
-        winner=take,
-        conflict=asked.entry.kind,
-        rule=f"resolved by {asked.resolution.actor}: take {take}",
-        path=PERSON,
-    )
-    return msgspec.structs.replace(item, decision=decision, actor=asked.resolution.actor)
+    if answer.merge:
+        base = item.base
+        if base.cells is not None and item.shown_base() != asked.entry.base_image:
+            base = Base(why="it is not the one that was shown")
+        decision = merge(
+            item.table,
+            asked.entry.kind,
+            rows,
+            item.marks,
+            base,
+            otherwise=take,
+            actor=answer.actor,
+        )
+    else:
+        decision = Decision(
+            verdict=Verdict.COPY,
+            winner=take,
+            conflict=asked.entry.kind,
+            rule=f"resolved by {answer.actor}: take {take}",
+            path=PERSON,
+        )
+    return msgspec.structs.replace(item, decision=decision, actor=answer.actor)
 
 
 def base_of(

@@ -27,8 +27,8 @@ from syncer.ledger.records import (
 )
 from syncer.mysql.applier import ReadBackFailed
 from syncer.mysql.writing import Write
+from syncer.service.answering import PERSON
 from syncer.service.delivery import Delivery
-from syncer.service.planning import PERSON
 
 AT_ONCE = 100
 LOOK_EVERY_S = 0.5

@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from testbed import oracle
+from tests.integration.harness import syncer as command
 from tests.integration.harness import wait_until
 
 COLUMNS = (
@@ -131,6 +132,28 @@ def test_rows_are_merged(pair, database, product, tmp_path):
     before = oracle.read_pair(pair, database)
     syncer.until_in_sync(codes=(1,))
     assert oracle.read_pair(pair, database) == before
+
+    # What is held a person merges: without a word for the columns that both changed it stays held.
+    def resolve(*words):
+        ledger = ("--config", tmp_path / "rules.toml", "--ledger", syncer.ledger)
+        return command("conflicts", "resolve", *words, *ledger, cwd=syncer.folder)
+
+    held = ("--where", "key:2 & table:parts | key:3 & table:parts | key:6 & table:stock")
+    left = resolve(*held, "--take", "merge", "--json").must(1).document()["left"]
+    assert sorted(one["reason"].partition(":")[0] for one in left) == [
+        "both sides changed a",
+        "both sides changed amount, currency",
+        "both sides changed note",
+    ]
+    resolve(*held, "--take", "merge", "--else", "a").must(0)
+    syncer.until_in_sync(codes=(1,))
+    found = oracle.read_pair(pair, database)
+    for name, key in (("parts", 2), ("parts", 3), ("stock", 6)):
+        a, b = rows(name, key)
+        assert a == b, (name, key)
+    assert rows("parts", 2)[0][1:3] == ("from a", before["parts"][1][2,][2])
+    assert rows("parts", 3)[0][4:6] == (20, "EUR")
+    assert rows("stock", 6)[0][1:2] + rows("stock", 6)[0][4:] == (12, "from a")
 
 
 ROWS, TURNS, AT_ONCE = 20, 100, 50

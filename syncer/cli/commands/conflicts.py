@@ -16,10 +16,12 @@ from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from syncer.core.side import Side
-    from syncer.ledger import ConflictRecord, Ledger
+    from syncer.config.effective import Config
+    from syncer.core.threeway import Groups
+    from syncer.ledger import ConflictEntry, ConflictRecord, Ledger
+    from syncer.ledger.records import Wanted
 
 GONE = "not held any more"
 STATUSES = ("open", "held", "pending", "applied", "skipped", "superseded", "reverted", "all")
@@ -89,13 +91,29 @@ def selector_options(command: Any) -> Any:
 
 def open_ledger(given: dict[str, Any]) -> Ledger:
     """Open the ledger that *given* names, for reading beside a running syncer."""
+    return open_with_groups(given)[0]
+
+
+def open_with_groups(
+    given: dict[str, Any],
+) -> tuple[Ledger, Callable[[ConflictEntry], Groups]]:
+    """Open the ledger that *given* names as ``open_ledger``, and say what each table's policy says of a merge."""
     config = options.load(given, need_pair=False, log_in=False)
     from syncer.clock import SystemClock
     from syncer.ledger import Ledger
 
-    return Ledger.open(
+    ledger = Ledger.open(
         config.ledger, pair_id=None, identity={}, clock=SystemClock(), read_only=True
     )
+    return ledger, lambda entry: _groups(config, entry)
+
+
+def _groups(config: Config, entry: ConflictEntry) -> Groups:
+    from syncer.core.schema import TableName
+    from syncer.core.threeway import Groups
+
+    database, _, name = entry.table.partition(".")
+    return Groups.of(config.policy_for(TableName(database, name)))
 
 
 @group.command(
@@ -181,14 +199,15 @@ syncer conflicts resolve 42 --take a
 syncer conflicts resolve 42 43 44 --take b --dry-run
 syncer conflicts resolve --where "kind:update_update & table:shop.orders" --take newest --dry-run
 syncer conflicts resolve --table 'shop.*' --since 1d --where "a.status = 'paid'" --take a
+syncer conflicts resolve 42 --take merge --else newest
 """,
     exits={
         0: "asked; a running syncer does it within a second, else the next `syncer run`",
-        1: "some were left: they are no longer held, or `newest` knows no newest",
+        1: "some were left: they are no longer held, `newest` knows no newest, or a merge cannot be made",
         2: "usage or configuration",
         5: "the ledger cannot be written, or a conflict named by its number is not held",
     },
-    short_help="Let one side's row win held conflicts.",
+    short_help="Let one side's row win held conflicts, or merge both.",
 )
 @click.argument(
     "numbers",
@@ -199,9 +218,16 @@ syncer conflicts resolve --table 'shop.*' --since 1d --where "a.status = 'paid'"
 )
 @click.option(
     "--take",
-    type=click.Choice(["a", "b", "newest"]),
+    type=click.Choice(["a", "b", "newest", "merge"]),
     required=True,
-    help="The side whose row, or whose absence, goes to the other side; newest: where it was changed last, by commit time.",
+    help="The side whose row, or whose absence, goes to the other side; newest: where it was changed last, by commit time; merge: "
+    "of each column the value of the side that alone changed it.",
+)
+@click.option(
+    "--else",
+    "otherwise",
+    type=click.Choice(["a", "b", "newest"]),
+    help="With --take merge: whose value a column takes that both sides changed; without it such rows are left.",
 )
 @selector_options
 @click.option("--dry-run", is_flag=True, help="Show what would be asked.")
@@ -212,35 +238,41 @@ def resolve_command(**given: Any) -> int:
     """
     Let one side's row win held conflicts: those named, and of these those that the selectors match; or all that they match.
 
+    A merge needs the row that both sides agreed on last, which a policy with column_merge keeps, and follows the policy's merging
+    rules; where they find more to be said the conflict stays held, and its note says what.
+
     Works beside a running syncer and without one. It is carried out only if both rows still are what the journal shows:
     otherwise the conflict is held anew, to be looked at again. The journal keeps the losing row.
     """
     from syncer.clock import SystemClock
-    from syncer.core.side import Side
-    from syncer.ledger import selector
+    from syncer.ledger.wants import wanted
 
     now = SystemClock().now()
+    if given["otherwise"] and given["take"] != "merge":
+        raise click.UsageError("--else goes with --take merge")
     numbers = list(dict.fromkeys(given["numbers"]))
     matches = journal.selectors(given, now)
     if not numbers and not matches:
         raise click.UsageError(
             "name conflicts by number (syncer conflicts list), or by --where and the other selectors"
         )
-    with open_ledger(given) as ledger:
+    opened, groups = open_with_groups(given)
+    with opened as ledger:
         path = ledger.path
         if numbers:
             records = [_find(ledger, number) for number in numbers]
             records = [one for one in records if all(match(one) for match in matches)]
         else:
             records = journal.select(ledger, "open", matches)
-    takes: list[tuple[ConflictRecord, Side]] = []
+    takes: list[tuple[ConflictRecord, Wanted]] = []
     left: list[tuple[ConflictRecord, str]] = []
     for record in records:
-        take = selector.newest(record.entry) if given["take"] == "newest" else Side(given["take"])
-        if take is None:
-            left.append((record, "no commit times, or equal ones"))
-        else:
-            takes.append((record, take))
+        entry = record.entry
+        try:
+            answer = wanted(entry, given["take"], given["otherwise"], groups(entry))
+            takes.append((record, answer))
+        except ValueError as error:
+            left.append((record, str(error)))
     if not given["dry_run"]:
         gone = ask_for(path, takes, now, strict=bool(numbers))
         left += [(record, GONE) for record, _ in takes if record.conflict_id in gone]
@@ -250,9 +282,7 @@ def resolve_command(**given: Any) -> int:
             "take": given["take"],
             "dry_run": given["dry_run"],
             "conflicts": [record.conflict_id for record, _ in takes],
-            "taken": [
-                {"conflict_id": record.conflict_id, "take": take.value} for record, take in takes
-            ],
+            "taken": journal.taken(takes),
             "left": [{"conflict_id": record.conflict_id, "reason": why} for record, why in left],
         }
         output.document("conflicts resolve", asked)
@@ -262,7 +292,7 @@ def resolve_command(**given: Any) -> int:
 
 
 def ask_for(
-    path: Path, takes: Sequence[tuple[ConflictRecord, Side]], now: float, *, strict: bool
+    path: Path, takes: Sequence[tuple[ConflictRecord, Wanted]], now: float, *, strict: bool
 ) -> set[int]:
     """Ask for what is to be taken; return the numbers that are not held any more."""
     from syncer.ledger.requests import Resolution, ask
@@ -271,8 +301,8 @@ def ask_for(
         return set()
     actor = getpass.getuser()
     answers = {
-        record.conflict_id: Resolution(take=take, actor=actor, asked_at=now)
-        for record, take in takes
+        record.conflict_id: Resolution(take=one.side, actor=actor, asked_at=now, merge=one.merge)
+        for record, one in takes
     }
     return set(ask(path, answers, strict=strict))
 

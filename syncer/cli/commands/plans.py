@@ -10,7 +10,14 @@ from typing import Any
 import click
 
 from syncer.cli import journal, options, output, text
-from syncer.cli.commands.conflicts import GONE, ask_for, group, open_ledger, selector_options
+from syncer.cli.commands.conflicts import (
+    GONE,
+    ask_for,
+    group,
+    open_ledger,
+    open_with_groups,
+    selector_options,
+)
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command
 from syncer.errors import ConfigError, ExitCode
@@ -47,7 +54,7 @@ def export_command(**given: Any) -> int:
     """
     Write the held conflicts that the selectors match to a plan file (TOML), each on hold, with what differs as comments.
 
-    Edit it (take = "a", "b", "newest" or "hold", per conflict, by rule or by default), then: syncer conflicts apply FILE.
+    Edit it (take = "a", "b", "newest", "merge" or "hold", per conflict, by rule or by default), then: syncer conflicts apply FILE.
     """
     from syncer.clock import SystemClock
     from syncer.ledger import planfile
@@ -121,13 +128,14 @@ def apply_command(**given: Any) -> int:
         raise ConfigError(f"{name}: {error.strerror}") from None
     except planfile.PlanError as error:
         raise ConfigError(f"{name}: {error}") from None
-    with open_ledger(given) as ledger:
+    opened, groups = open_with_groups(given)
+    with opened as ledger:
         pair, path = ledger.summary().pair_id, ledger.path
         if plan.pair != pair:
             raise ConfigError(
                 f"{name}: it is a plan of pair {plan.pair!r}, the ledger is of {pair!r}"
             )
-        found = planfile.decide(plan, rules, ledger.conflict)
+        found = planfile.decide(plan, rules, ledger.conflict, groups)
     takes, left = list(found.takes), dict(found.left)
     if not given["dry_run"]:
         gone = ask_for(path, takes, now, strict=False)
@@ -136,7 +144,7 @@ def apply_command(**given: Any) -> int:
     if given["as_json"]:
         document = {
             "dry_run": given["dry_run"],
-            "taken": [{"conflict_id": r.conflict_id, "take": take.value} for r, take in takes],
+            "taken": journal.taken(takes),
             "held": [record.conflict_id for record in found.held],
             "left": [{"conflict_id": n, "reason": why} for n, why in left.items()],
         }

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from syncer.core.mark import Op
-    from syncer.core.side import Side
     from syncer.ledger import ConflictEntry, ConflictRecord
+    from syncer.ledger.records import Wanted
 
 STYLES = {
     Choice.OPEN: "bold yellow",
@@ -35,7 +35,7 @@ STYLES = {
 }
 _OPS = {"i": "ins", "u": "upd", "d": "del"}
 
-Takes = list[tuple["ConflictRecord", "Side"]]
+Takes = list[tuple["ConflictRecord", "Wanted"]]
 
 
 class Confirm(ModalScreen[bool]):

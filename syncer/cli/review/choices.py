@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from syncer.core.decision import ConflictKind
 from syncer.core.side import Side
-from syncer.ledger.records import ConflictEntry, ConflictRecord
+from syncer.ledger.records import ConflictEntry, ConflictRecord, Wanted
 from syncer.ledger.selector import newest
 
 
@@ -85,10 +85,10 @@ class Review:
         self._choices[at] = of_side(side.other if oldest else side)
         return True
 
-    def takes(self) -> list[tuple[ConflictRecord, Side]]:
+    def takes(self) -> list[tuple[ConflictRecord, Wanted]]:
         """Return what is to be asked for."""
         return [
-            (record, choice.side)
+            (record, Wanted(choice.side))
             for record, choice in zip(self.records, self._choices, strict=True)
             if choice.side is not None
         ]

@@ -63,7 +63,7 @@ def press(*keys):
             return app.return_value, isinstance(app.screen, Confirm)
 
     takes, asking = asyncio.run(run())
-    found = None if takes is None else {one.conflict_id: side for one, side in takes}
+    found = None if takes is None else {one.conflict_id: wanted.side for one, wanted in takes}
     return found, under, asking
 
 

@@ -22,7 +22,7 @@ def decide(text, records=RECORDS):
     plan, rules = planfile.parse(text, NOW)
     found = {one.conflict_id: one for one in records}
     done = planfile.decide(plan, rules, found.get)
-    takes = {one.conflict_id: side for one, side in done.takes}
+    takes = {one.conflict_id: wanted.side for one, wanted in done.takes}
     return takes, [one.conflict_id for one in done.held], dict(done.left)
 
 
@@ -62,6 +62,20 @@ def test_stale_conflicts_are_left_and_named():
     assert "since it was exported" in decide(exported(), [done])[2][1]
 
 
+def test_a_merge_says_what_a_column_takes_that_both_changed():
+    text = exported().replace('default = "hold"', 'default = "merge"')
+    takes, _, left = decide(text)
+    assert (takes, set(left)) == ({}, {1, 2, 3})
+    assert ("no base row" in left[1], "absent" in left[2], "both sides changed" in left[3]) == (
+        True,
+    ) * 3
+    text += '[[rule]]\nwhere = "id:3"\ntake = "merge"\nelse = "b"\n'
+    assert decide(text)[0] == {3: B}
+    plan, rules = planfile.parse(text, NOW)
+    done = planfile.decide(plan, rules, {3: RECORDS[2]}.get)
+    assert [one.word for _, one in done.takes] == ["merge"]
+
+
 def test_no_value_of_a_row_can_leave_its_comment():
     text = exported(
         [record(1, a_image=("1", "'x'\n[[conflict]]\nid = 7", "\u2028", "'" + "y" * 500))]
@@ -83,6 +97,14 @@ def test_no_value_of_a_row_can_leave_its_comment():
         (
             ('default = "hold"', 'default = "skip"'),
             'line {default = "skip"}: default: invalid enum',
+        ),
+        (
+            ("id = 2", 'id = 2\ntake = "a"\nelse = "b"'),
+            'line {else = "b"}: else goes with take = "merge"',
+        ),
+        (
+            ('default = "hold"', 'default = "a"\nelse = "b"'),
+            'line {else = "b"}: else goes with take = "merge"',
         ),
         (("format = 1", "format = 9"), "line {format = 9}: format: invalid enum value 9"),
         (

@@ -59,7 +59,7 @@ def test_the_losing_row_is_asked_for_where_it_was_lost(bench):
         ({"b_digest": None}, "without all that is needed"),
         ({"key_stored": ()}, "without all that is needed"),
         ({"b_image": ("1", None)}, "without all that is needed"),
-        ({"winner": None}, "only what was applied"),
+        ({"winner": None}, "one row of both"),
     ],
 )
 def test_what_cannot_be_taken_back_says_why(bench, facts, says):
