@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,6 +18,8 @@ from syncer.core.outcome import Around, Base, ConflictKind, Decision, RowFact, V
 from syncer.core.policy import OnDelete, OnNull, OnTie, Policy
 from syncer.core.rules import Rule, RuleKind, RuleValue
 from syncer.core.side import SIDES, Side
+from syncer.core.stale import PATH as STALE_PATH
+from syncer.core.stale import stale_sides
 
 COMMIT_TIE_US = 1_000_000
 """Commit times of MariaDB are whole seconds: closer than this is a tie (inclusive)."""
@@ -177,11 +180,30 @@ def _by_value(rule: Rule, conflict: Conflict) -> Decision | Left:
         if on_null is OnNull.HOLD:
             return _held(conflict, "on_null=hold", "null")
         return Left("on_null=hold", "null")
+    stale = stale_sides(rule, conflict.kind, conflict.rows, conflict.policy, conflict.around.base)
+    if stale:
+        return _past_stale(rule, conflict, stale)
     if a == b or _too_close(rule, conflict, a, b):
         return _tie(conflict, "tie")
     a_greater = a > b  # type: ignore[operator]  # both come from one column: one type
     winner = Side.A if a_greater == rule.kind.takes_greater else Side.B
     return _won(winner, conflict, str(rule), "rule")
+
+
+def _past_stale(rule: Rule, conflict: Conflict, stale: Sequence[Side]) -> Decision | Left:
+    """A change left the column as it was, or set it back: commit times are asked in its place, and a version says nothing."""
+    said = f"{rule}, stale on side {' and '.join(stale)}"
+    if not rule.kind.temporal:
+        return Left(f"{said}: hold", STALE_PATH)
+    found = _by_commit_time(rule, conflict)
+    if isinstance(found, Left):
+        return Left(f"{said}, {found.rule}", STALE_PATH)
+    path = STALE_PATH if found.path == "rule" else found.path
+    return msgspec.structs.replace(found, rule=f"{said}: {_how(found, rule)}", path=path)
+
+
+def _how(found: Decision, rule: Rule) -> str:
+    return "commit times" if found.rule == str(rule) else f"commit times, {found.rule}"
 
 
 def _by_commit_time(rule: Rule, conflict: Conflict) -> Decision | Left:

@@ -67,7 +67,7 @@ class _Case(msgspec.Struct, frozen=True):
     """
     What one rule may find: the values for the side in the first part and for the other, and who they are.
 
-    *merge*, of a merging rule: done, left, null, unknown (the base).
+    *merge*, of a merging rule: done, left, null, unknown (the base). *stale*: the values are older than that of the base.
     """
 
     when: str
@@ -77,6 +77,7 @@ class _Case(msgspec.Struct, frozen=True):
     first: str = ""
     second: str = ""
     merge: str = ""
+    stale: bool = False
 
 
 _LEAST, _MOST = Decimal(0), Decimal(1_000)
@@ -128,7 +129,7 @@ def _lines(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield (when, outcome, rule) of one cell: the cases of the rule at *at*, and of the next where it leaves one open."""
     last = at == len(policy.chain) - 1
-    for case in _possible(_cases(policy.chain[at], cell), before):
+    for case in _possible(_cases(policy.chain[at], cell) + _stale(policy, at, cell), before):
         found = _both(cell, policy, (*before, case))
         left = not last and _is_left(cell, policy, at, (*before, case))
         if left:
@@ -198,13 +199,33 @@ def _cases(rule: Rule, cell: Cell) -> list[_Case]:
     return [_Case("")]
 
 
+def _stale(policy: Policy, at: int, cell: Cell) -> list[_Case]:
+    """What a comparing rule finds beside the values, where the base is kept."""
+    rule = policy.chain[at]
+    if not (policy.needs_base and rule.kind.compares and rule.column):
+        return []
+    if cell is not Cell.UPDATE_UPDATE:
+        return []
+    return [
+        _Case(
+            f"a change left {rule.column} as it was, or set it back",
+            times=_OTHER_TIMES,
+            first="the later change stands",
+            second="the earlier change stands",
+            stale=True,
+        )
+    ]
+
+
 def _possible(cases: list[_Case], before: Sequence[_Case]) -> list[_Case]:
     """Leave out what contradicts *before*: the row that both agreed on is known to all rules or to none."""
     said = {case.merge for case in before} - {""}
     ours = [case for case in cases if case.merge == "unknown"]
     if "unknown" in said and ours:
         return [_Case("", merge="unknown")]
-    if said and len(cases) > 1:
+    if "unknown" in said:
+        cases = [case for case in cases if not case.stale]
+    if (said or any(case.stale for case in before)) and len(cases) > 1:
         return [case for case in cases if case.merge != "unknown"]
     return cases
 
@@ -278,6 +299,8 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
     times = next((case.times for case in cases if case.times), _NO_TIME)
     named = any(case.answer for case in cases)
     cells = _merged_cells(rules, cases)
+    stale = {f"c{at}" for at, case in enumerate(cases) if case.stale}
+    was = tuple(9 if name in stale else 0 for name in asked.columns)
     marks, rows = {}, {}
     for part, side in enumerate((first, first.other)):
         values = [
@@ -308,7 +331,7 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
             columns=tuple(WrittenColumn(name, _LEAST, _MOST) for name in cells),
             base=NO_BASE
             if any(case.merge == "unknown" for case in cases)
-            else Base(tuple(one[0] for one in cells.values()), ""),
+            else Base(tuple(one[0] for one in cells.values()), "", was),
         ),
     )
     return msgspec.structs.replace(found, rule=_renamed(found.rule, rules, policy.chain))

@@ -214,6 +214,12 @@ def depends_on_timing(policy: Policy) -> list[str]:
     if policy.direction is not Direction.BOTH:
         return []
     found = [f"{rule}: {_BY_TIME[rule.kind]}" for rule in policy.chain if rule.kind in _BY_TIME]
+    if policy.needs_base:
+        found += [
+            f"{rule}: a change that leaves {rule.column} as it was is noticed only where both changes meet in one comparison"
+            for rule in policy.chain
+            if rule.kind.compares and rule.column is not None
+        ]
     decides = any(r.kind.compares or r.kind.tests or r.kind.merges for r in policy.chain)
     if decides and policy.on_delete not in {None, "hold"}:
         found.append(f"on_delete={policy.on_delete}: {_BY_TIME[RuleKind.UPDATE_WINS]}")

@@ -64,7 +64,7 @@ class RowFact(msgspec.Struct, frozen=True):
         digest: digest of the row; None where it is absent.
         values: those of ``Policy.columns``, in that order; None for NULL and a zero date. Empty for an absent row.
         inside: the table's filter takes the row; of no account where there is no filter.
-        cells: the literals of the written columns; None where no rule asks for them, and for an absent row.
+        cells: the literals of the written columns; None where nobody asks for them, and for an absent row.
     """
 
     digest: str | None
@@ -91,7 +91,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         winner: the side whose state travels to the other; None unless the verdict is COPY.
         conflict: its kind, where a journal entry is due; None for one-sided changes.
         rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
-        path: how the rule came to its result: rule, tie, null, clock, custom, on_delete, incarnation, presence, exact,
+        path: how the rule came to its result: rule, tie, null, clock, stale, custom, on_delete, incarnation, presence, exact,
             direction, one_sided, merge, base.
         possible: it may be no conflict: one side's history is known inexactly.
         keeps: the loser's row is inserted again under a new key (``keep_both``).
@@ -152,10 +152,12 @@ class Base(msgspec.Struct, frozen=True):
     Attributes:
         cells: its literals, None for one that cannot be told; None: see *why*.
         why: why it is not known, one word or two; "" where it is.
+        values: those of ``Policy.columns``, as in RowFact; None for one that cannot be told too. Empty where none is known.
     """
 
     cells: tuple[str | None, ...] | None = None
     why: str = "not kept"
+    values: tuple[RuleValue | None, ...] = ()
 
 
 NO_BASE = Base()

@@ -14,7 +14,7 @@ import msgspec
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import Direction
 
-__all__ = ["OnDelete", "OnNull", "OnTie", "Policy", "Presence", "Rule", "RuleKind"]
+__all__ = ["BaseRow", "OnDelete", "OnNull", "OnTie", "Policy", "Presence", "Rule", "RuleKind"]
 
 
 class OnDelete(enum.StrEnum):
@@ -47,6 +47,15 @@ class Presence(enum.StrEnum):
     HOLD = "hold"
 
 
+class BaseRow(enum.StrEnum):
+    """When the row that both sides agreed on last is kept for changes that are not settled."""
+
+    AUTO = "auto"
+    """Where a rule cannot do without it."""
+    KEEP = "keep"
+    """Always: shown with every conflict, and rules may notice a stale value."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
     The policy of one table. ``on_*`` None means not set: the next rule of the chain is asked.
@@ -56,6 +65,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         fallbacks: the rules behind it, in turn.
         custom_timeout_s: seconds that the function of a custom rule may take.
         clock_margin_s: added to what two times must be apart to have an order; where it is set, columns' times too.
+        base: whether it is kept what rows were that no rule asks for.
         max_future_s: a time further ahead of both servers' clocks is not believed; 0: any is.
     """
 
@@ -69,6 +79,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     custom_timeout_s: float = 1.0
     clock_margin_s: float = 0.0
     max_future_s: float = 60.0
+    base: BaseRow = BaseRow.AUTO
 
     @property
     def chain(self) -> tuple[Rule, ...]:
@@ -87,8 +98,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs_base(self) -> bool:
-        """A rule asks for the row that both sides agreed on last; one way nothing is asked."""
-        return self.direction is Direction.BOTH and any(r.kind.needs_base for r in self.chain)
+        """The row that both sides agreed on last is kept; one way nothing is asked."""
+        asked = self.base is BaseRow.KEEP or any(rule.kind.needs_base for rule in self.chain)
+        return asked and self.direction is Direction.BOTH
 
     @property
     def counts(self) -> bool:

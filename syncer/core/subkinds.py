@@ -9,6 +9,7 @@ from syncer.core.choosing import has_renewed
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks
 from syncer.core.outcome import ConflictKind
 from syncer.core.side import SIDES, Side
+from syncer.core.stale import STALE
 
 
 class SubKind(enum.StrEnum):
@@ -29,6 +30,8 @@ class SubKind(enum.StrEnum):
     """A foreign key changed or deleted the row of one side, without an event."""
     BASELINE = "baseline"
     """The table was compared whole: nothing is known of what was before."""
+    STALE_TS = STALE
+    """A change left the column that a rule compares as it was, or set it back."""
     GAP = "gap"
     """A side's history is not known exactly for another reason."""
 

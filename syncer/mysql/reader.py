@@ -181,7 +181,7 @@ class SnapshotReader:
             key = cols.read_key(schema.key_columns, row)
             tail = len(row) - len(read)
             *cells, whole, inside = row[width:tail]
-            values = tuple(map(_rule_value, read, row[tail:]))
+            values = tuple(map(rule_value, read, row[tail:]))
             digest = digest_of(cells)
             found[key] = RowRead(
                 key,
@@ -405,8 +405,8 @@ def _rule_select(column: Column) -> str:
     return f"CAST({name} AS CHAR)"
 
 
-def _rule_value(column: Column, value: object) -> RuleValue | None:
-    """NULL and zero dates count as missing (conflicts.md §5)."""
+def rule_value(column: Column, value: object) -> RuleValue | None:
+    """Return what rules compare: *value* as a server gives it; NULL and zero dates count as missing (conflicts.md §5)."""
     if value is None:
         return None
     text = as_text(value)

@@ -9,7 +9,6 @@ from itertools import chain
 
 import msgspec
 
-from syncer.core.agreement import KeptRow, agreed
 from syncer.core.decision import Around, ConflictKind, Decision, RowFact, Verdict, decide
 from syncer.core.keptimage import RenderedRow, pack
 from syncer.core.key import Key, StoredKey
@@ -21,16 +20,17 @@ from syncer.core.outcome import ALONE, NO_BASE, Answer, Base, Consult
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
+from syncer.core.stale import STALE
 from syncer.core.subkinds import sub_kinds
 from syncer.core.visibility import Horizon
 from syncer.ledger.images import KeptImage
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
 from syncer.ledger.requests import AskedConflict
 from syncer.mysql.columns import key_text
-from syncer.mysql.images import kept_cells
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
 from syncer.service.answering import PERSON, merge
+from syncer.service.bases import base_of, is_stale
 from syncer.service.customs import CustomRules, question
 from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup
@@ -68,6 +68,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         actor: the person who decided; "" for a rule.
         base: what is known of the row that both sides agreed on.
         skew_bound_s: how far the servers' clocks were apart at most; None: not known.
+        stale: a change left the column that a rule compares as it was, or set it back.
         origin: says what a transaction is called at its server.
     """
 
@@ -82,6 +83,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     actor: str = ""
     base: Base = NO_BASE
     skew_bound_s: float | None = None
+    stale: bool = False
     origin: OriginOf = nobody_knows
 
     @property
@@ -240,7 +242,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
         cells = {side: rows.get(side) for side in SIDES}
         found = sub_kinds(kind, self.marks, self.lower, cells, self.base.cells)
-        return tuple(one.value for one in found)
+        named = tuple(one.value for one in found)
+        return (*named, STALE) if self.stale and kind is self.decision.conflict else named
 
 
 def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:
@@ -283,7 +286,7 @@ def plan(
         stored = tuple(map(table.store, group.keys))
         joined = join_marks([marks.get(key, UNMARKED) for key in stored])
         large = large_rows(group.rows)
-        cells = merges and not large
+        cells = (merges or table.policy.needs_base) and not large
         facts = {side: _fact(group.rows[side], cells=cells) for side in SIDES}
         base = NO_BASE
         if images is not None and not large:
@@ -313,6 +316,7 @@ def plan(
             tries=max((claim.tries for claim in claimed), default=0),
             lower=lower,
             base=base,
+            stale=base.cells is not None and is_stale(table, decision, facts, base),
             skew_bound_s=skew_bound_s,
             origin=origin,
         )
@@ -363,36 +367,6 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
             path=PERSON,
         )
     return msgspec.structs.replace(item, decision=decision, actor=answer.actor)
-
-
-def base_of(
-    table: PairedTable,
-    group: KeyGroup,
-    spellings: Sequence[tuple[StoredKey, KeyMarks]],
-    images: Mapping[StoredKey, Mapping[Side, KeptImage]],
-) -> Base:
-    """Return what is known of the row that both sides agreed on last."""
-    marked = [(key, marks) for key, marks in spellings if marks != KeyMarks()]
-    if len(marked) != 1 or marked[0][0] not in images:
-        return Base(why="several spellings of the key") if len(marked) > 1 else NO_BASE
-    key, marks = marked[0]
-    now = [split_image(row.image) for row in group.rows.values() if row is not None]
-    kept = {
-        side: _kept_row(images[key][side], table, side, now) if side in images[key] else None
-        for side in SIDES
-    }
-    return agreed(marks, kept)
-
-
-def _kept_row(
-    found: KeptImage, table: PairedTable, side: Side, now: Sequence[Sequence[str]]
-) -> KeptRow:
-    if found.gap:
-        return KeptRow(found.seq, None, "not all images were kept")
-    if found.image is None:
-        return KeptRow(found.seq, None, "the image was not whole, or too long")
-    cells = kept_cells(found.image, table, side, now)
-    return KeptRow(found.seq, cells, "" if cells is not None else "the table has changed since")
 
 
 def _consult(

@@ -29,11 +29,18 @@ RULES = {
     "stock": "delta:n,price then max:seen then hold",
 }
 
+KEPT = {"versions": 'highest_version:v"\non_tie = "hold', "times": 'newest:at"\non_tie = "b'}
+"""No rule of these needs a base; it is kept all the same."""
+
 
 def configured(tmp_path, database):
     entries = [
         f'[[table]]\nmatch = "{database}.{name}"\nrule = "{rule}"\non_delete = "update_wins"'
         for name, rule in RULES.items()
+    ]
+    entries += [
+        f'[[table]]\nmatch = "{database}.{name}"\nrule = "{rule}"\non_delete = "hold"\nbase = "keep"'
+        for name, rule in KEPT.items()
     ]
     config = tmp_path / "rules.toml"
     config.write_text("\n".join(entries), "utf-8")
@@ -53,9 +60,18 @@ def test_rows_are_merged(pair, database, product, tmp_path):
         + ",".join(f"({k},10,5.5,'2026-01-01','o')" for k in range(1, 9)),
         db=database,
     )
+    pair.script(
+        "CREATE TABLE versions (id INT PRIMARY KEY, v DECIMAL(10,2) NOT NULL, note TEXT)",
+        "CREATE TABLE times (id INT PRIMARY KEY, at DATETIME(6) NOT NULL, note TEXT)",
+        "INSERT INTO versions VALUES (1,1.5,'o'),(2,1.5,'o')",
+        "INSERT INTO times VALUES (1,'2026-01-01 10:00:00.123456','o')",
+        db=database,
+    )
     syncer = product("--config", configured(tmp_path, database))
     syncer.until_in_sync()
     pair.a.script(
+        "UPDATE versions SET v=v+1, note='from a'",
+        "UPDATE times SET at='2026-01-02', note='from a'",
         "UPDATE parts SET a='from a', n=1, flag=b'010' WHERE id=1",
         "UPDATE parts SET a='from a' WHERE id=2",
         "UPDATE parts SET amount=20 WHERE id=3",
@@ -77,6 +93,9 @@ def test_rows_are_merged(pair, database, product, tmp_path):
         "UPDATE stock SET note='unlogged' WHERE id=8",
         "SET sql_log_bin=1",
         "UPDATE stock SET n=n+1 WHERE id=8",
+        "UPDATE versions SET note='from b' WHERE id=1",
+        "UPDATE versions SET v=v+2, note='from b' WHERE id=2",
+        "UPDATE times SET note='from b'",
         "UPDATE parts SET b=9.99, c=1e300, seen=NULL, raw=X'27', said='' WHERE id=1",
         "UPDATE parts SET a='from b', b=3 WHERE id=2",
         "UPDATE parts SET currency='USD' WHERE id=3",
@@ -101,7 +120,7 @@ def test_rows_are_merged(pair, database, product, tmp_path):
         return a, b
 
     held = {name for name, entry in entries.items() if entry.status == "held"}
-    assert held == {"parts2", "parts3", "stock4", "stock5", "stock6", "stock8"}
+    assert held == {"parts2", "parts3", "stock4", "stock5", "stock6", "stock8", "versions1"}
     assert "base rows differ" in entries["stock8"].rule
     for name, keys in (("parts", (1, 4, 5)), ("chosen", (1,)), ("stock", (1, 2, 3, 7))):
         for key in keys:
@@ -124,6 +143,12 @@ def test_rows_are_merged(pair, database, product, tmp_path):
     assert entries["stock4"].rule == "delta:n,price: n would be out of range: hold"
     assert entries["stock5"].rule == "delta:n,price: n is NULL: hold"
     assert "leaves note" in entries["stock6"].rule
+    assert entries["versions1"].path == "stale"
+    assert entries["versions1"].images["o"] == ("1", "1.50", "'o'")
+    assert (entries["versions2"].winner, entries["versions2"].path) == ("b", "rule")
+    # Side B's change left the time as it was, but came later.
+    assert entries["times1"].winner == "b"
+    assert "stale on side b: commit times" in entries["times1"].rule
     # What both agreed on is in the journal, every column of it.
     base = entries["parts2"].images["o"]
     assert base[1] == "'o'"

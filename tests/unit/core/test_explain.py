@@ -24,6 +24,7 @@ def told(chosen, kind):
         "equals:region=eu then keep_both:b then newest:t then skip",
         "matches:region=^e then delete_wins then highest_version:v then halt",
         "custom:m:f then update_wins then lowest_version:v then prefer:a",
+        "column_merge then highest_version:v then newest:t then hold",
         "delta:stock then max:seen then column_merge:amount+currency then newest:t then hold",
         "column_merge then equals:region=eu then min:since then prefer:b",
     ],
