@@ -41,7 +41,7 @@ def no_merge(entry: ConflictEntry) -> str:
     if entry.a_image is None or entry.b_image is None:
         return "a row is absent: there are no two to merge"
     if entry.base_image is None:
-        return "no base row is known: a policy with column_merge keeps one"
+        return 'no base row is known: a policy with column_merge, or base = "keep", keeps one'
     return ""
 
 

@@ -19,7 +19,7 @@ from syncer.mysql.reader import RowRead
 PERSON = "person"
 """The path of a decision that somebody took."""
 
-NO_BASE_ROW = "no base row is known: a policy with column_merge keeps one"
+NO_BASE_ROW = 'no base row is known: a policy with column_merge, or base = "keep", keeps one'
 
 
 def merge(
