@@ -96,7 +96,7 @@ def _won(record: ConflictRecord) -> Text:
     entry = record.entry
     if entry.winner is not None:
         return _winner(entry.winner)
-    made = record.batch_id is not None
+    made = entry.result_image is not None or record.batch_id is not None
     return Text("both: one row was made of them" if made else "nobody: it waits for a person")
 
 
@@ -307,10 +307,11 @@ def print_restorations(asked: Sequence[Restoration], *, dry_run: bool) -> None:
     for one in asked:
         key = text.printable(", ".join(one.key))
         what = "the row" if one.image is not None else "the absence"
+        what = "the merged row" if one.makes else f"{what} of side {one.winner or one.side}"
         verb = "would be" if dry_run else "is to be"
         number = f"{one.conflict_id}: " if one.conflict_id is not None else ""
         console.print(
-            f"{number}{one.table} {key}: {what} of side {one.side} {verb} restored",
+            f"{number}{one.table} {key}: {what} {verb} restored",
             markup=False,
             highlight=False,
         )

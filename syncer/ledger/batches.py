@@ -113,7 +113,11 @@ class Batches(Journal, Spans):
         number = None
         if item.conflict is not None:
             number = self._add_conflict(item.conflict, ConflictStatus.PENDING, batch_id, now)
-        undo = None if item.undo is None else _encode_undo(item.undo)
+        back = item.undo
+        if back is not None and back.expected_image is not None:
+            # What was overwritten is but one of two rows that stood before: the entry has the other.
+            back = msgspec.structs.replace(back, conflict_id=number)
+        undo = None if back is None else _encode_undo(back)
         return _Item(
             item.table_id,
             item.keys,

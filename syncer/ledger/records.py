@@ -244,11 +244,13 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
         key: in printable form.
         side: where we overwrote or deleted it.
         columns: the names of the columns of *image*.
-        expected: digest of the row as we left it; None: absent.
-        meant: digest of *image*; None: absent.
+        expected: digest of the row as we left it; None: absent, or see *expected_image*.
+        meant: digest of *image*; None: absent, or not known, where *image* is a row that was made of both.
         image: the row to write, as comma-separated SQL literals; None: it is to be absent.
-        conflict_id: the decision that is taken back; None where there is none.
+        conflict_id: the decision that is taken back, or that made one row of both; None where there is none.
         actor: who asked.
+        expected_image: the row as we left it, where we made it of both and nobody knows its digest; else None.
+        winner: whose row *image* is; None: that of *side*.
     """
 
     table: str
@@ -261,6 +263,13 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None
     actor: str
     conflict_id: int | None = None
+    expected_image: str | None = None
+    winner: Side | None = None
+
+    @property
+    def makes(self) -> bool:
+        """The row to write is one that was made of both."""
+        return self.image is not None and self.meant is None
 
 
 class Overwritten(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,41 +76,70 @@ def _record(row: tuple[Any, ...]) -> RestorationRecord:
     )
 
 
-def revert(record: ConflictRecord, actor: str) -> Restoration:
+def revert(record: ConflictRecord, actor: str, take: Side | None = None) -> Restoration:
     """
     Return what takes an applied decision back: the row, or the absence, that lost. Raises ValueError in one line.
 
-    The row is written where it was lost, as a change of that side, and travels from there (INV-16).
+    The row is written where it was lost, as a change of that side, and travels from there (INV-16). A merge was written to side
+    A and has no loser: *take* says whose row is to be there again. To take that back is to write the merged row again.
     """
     entry = record.entry
-    if record.status is ConflictStatus.APPLIED and entry.winner is None:
-        raise ValueError("it made one row of both: there is no losing row to go back to")
-    if record.status is not ConflictStatus.APPLIED or entry.winner is None:
+    if record.status is not ConflictStatus.APPLIED:
         raise ValueError(f"it is {record.status.value}: only what was applied can be reverted")
+    merged = entry.winner is None
+    if merged and take is None:
+        raise ValueError("it made one row of both: --take a or b says whose row is to stand again")
+    if take is not None and not merged:
+        raise ValueError(f"side {entry.winner} won: it goes back to the other row, without --take")
     if record.pruned:
         raise ValueError("its images were kept for as long as they are to be, and are gone")
     if entry.redacted:
         raise ValueError(f"column {entry.redacted[0]} is redacted: the losing row was never kept")
-    loser = entry.winner.other
-    image = entry.a_image if loser is Side.A else entry.b_image
-    a, b = entry.a_digest, entry.b_digest
-    digests = {Side.A: a, Side.B: b}
-    kept = image is None or None not in image
-    known = (digests[loser] is None) == (image is None)
-    if not entry.key_stored or not kept or not known:
-        raise ValueError("it was journaled without all that is needed")
-    return Restoration(
+    wanted = Restoration(
         table=entry.table,
         key=entry.key,
         key_stored=entry.key_stored,
-        side=loser,
+        side=Side.A,
         columns=entry.columns,
-        expected=digests[entry.winner],
-        meant=digests[loser],
-        image=None if image is None else ",".join(cell for cell in image if cell is not None),
+        expected=None,
+        meant=None,
+        image=None,
         actor=actor,
         conflict_id=record.conflict_id,
     )
+    if not entry.key_stored:
+        raise ValueError(_LACKING)
+    if entry.winner is None:
+        made = _text(entry.result_image)
+        if made is None or take is None:
+            raise ValueError(_LACKING)
+        image, digest = _row(entry, take)
+        return msgspec.structs.replace(
+            wanted, expected_image=made, image=image, meant=digest, winner=take
+        )
+    _, expected = _row(entry, entry.winner)
+    if entry.reverts is not None and entry.result_image is not None:
+        return msgspec.structs.replace(wanted, expected=expected, image=_text(entry.result_image))
+    loser = entry.winner.other
+    image, digest = _row(entry, loser)
+    return msgspec.structs.replace(wanted, side=loser, expected=expected, image=image, meant=digest)
+
+
+_LACKING = "it was journaled without all that is needed"
+
+
+def _row(entry: ConflictEntry, side: Side) -> tuple[str | None, str | None]:
+    """Return image and digest of a row; raises ValueError where not both are known."""
+    image, digest = entry.a_image, entry.a_digest
+    if side is Side.B:
+        image, digest = entry.b_image, entry.b_digest
+    if (image is None) != (digest is None) or (image is not None and None in image):
+        raise ValueError(_LACKING)
+    return _text(image), digest
+
+
+def _text(image: tuple[str | None, ...] | None) -> str | None:
+    return None if image is None else ",".join(cell for cell in image if cell is not None)
 
 
 def ask_back(path: Path, asked: Iterable[Restoration], now: float) -> None:

@@ -122,9 +122,9 @@ def apply_change(
     try:
         _lock_marker(session, pair_id, epoch)
         if _guard(session, [write]):
-            found = _digests(session, write.table, [write.key]).get(write.key)
+            there = _is_there_already(session, write)
             session.rollback()
-            if found == write.meant:
+            if there:
                 return False
             raise GuardMissed(frozenset((0,)))
         if _blocked(session, {0: write}, dependents):
@@ -243,8 +243,12 @@ def _guard(session: Session, writes: Sequence[Write]) -> frozenset[int]:
         found = _digests(session, table, keys, lock=True)
         expected = {write.target_key for _, write in items if write.target_key is not None}
         strangers = any(key not in expected for key in found)
+        told = [write.key for _, write in items if write.expected_image is not None]
+        images = _images(session, table, told, lock=True) if told else {}
         for at, write in items:
-            if write.expected is None:
+            if write.expected_image is not None:
+                here = not _is_row(session, table, write.expected_image, images.get(write.key))
+            elif write.expected is None:
                 here = write.key in found or (strangers and not schema.exact_spelling)
             else:
                 here = found.get(write.target_key or write.key) != write.expected
@@ -277,16 +281,26 @@ def _blocked(
             del left[at]
 
 
-def _images(session: Session, table: PairedTable, keys: Sequence[Key]) -> dict[Key, str]:
-    found = _select(session, table, keys, images=table.writable(session.side))
+def _images(
+    session: Session, table: PairedTable, keys: Sequence[Key], *, lock: bool = False
+) -> dict[Key, str]:
+    found = _select(session, table, keys, lock=lock, images=table.writable(session.side))
     return {key: as_text(cells[-1]) for key, cells in found.items() if cells[-1] is not None}
 
 
-def _is_made(session: Session, write: Write, found: str | None) -> bool:
-    """Say whether a row that nobody has had before is there in every literal (INV-15)."""
-    meant, there = split_image(write.image or ""), split_image(found or "")
-    columns = write.table.writable(session.side)
+def _is_row(session: Session, table: PairedTable, image: str | None, found: str | None) -> bool:
+    """Say whether a row whose digest nobody knows is there in every literal (INV-9, INV-15)."""
+    meant, there = split_image(image or ""), split_image(found or "")
+    columns = table.writable(session.side)
     return len(meant) == len(there) == len(columns) and all(map(alike, columns, meant, there))
+
+
+def _is_there_already(session: Session, write: Write) -> bool:
+    """Say whether the row is what was meant, as after an unknown outcome."""
+    if write.made:
+        found = _images(session, write.table, [write.key]).get(write.key)
+        return _is_row(session, write.table, write.image, found)
+    return _digests(session, write.table, [write.key]).get(write.key) == write.meant
 
 
 def _read_back(session: Session, writes: dict[int, Write]) -> None:
@@ -297,7 +311,7 @@ def _read_back(session: Session, writes: dict[int, Write]) -> None:
         images = _images(session, table, made) if made else {}
         for at, write in items:
             if write.made:
-                bad = not _is_made(session, write, images.get(write.key))
+                bad = not _is_row(session, table, write.image, images.get(write.key))
             elif write.meant is None:
                 bad = write.key in found or (bool(write.target_key) and write.target_key in found)
             else:

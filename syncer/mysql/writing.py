@@ -54,6 +54,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
         image: the source's row as SQL literals; None: absent.
         aside: the target's row, to be inserted again under a key that the target makes; None: it is not kept.
         made: the image is a row that no server has had yet, so that *meant* is not known: it is read back by its literals.
+        expected_image: the target's row as literals, where its digest is not known (*expected* is None then): it was *made*.
     """
 
     table: PairedTable
@@ -64,13 +65,15 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None
     aside: str | None = None
     made: bool = False
+    expected_image: str | None = None
 
     @property
     def op(self) -> Op:
         """What the target will see."""
         if self.image is None:
             return Op.DELETE
-        return Op.INSERT if self.expected is None else Op.UPDATE
+        absent = self.expected is None and self.expected_image is None
+        return Op.INSERT if absent else Op.UPDATE
 
 
 class Dependent(msgspec.Struct, frozen=True):

@@ -154,10 +154,12 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         there = self.group.rows[self.target]
         if there is None or not self.table.undo or len(there.image) > UNDO_IMAGE_CHARS:
             return None
-        if write.made:
-            return None  # nobody knows the digest of what is there now
+        made = write.image if write.made else None
+        if made is not None and len(made) > UNDO_IMAGE_CHARS:
+            return None
         try:
             there.image.encode()
+            (made or "").encode()
         except UnicodeEncodeError:  # bytes that are no text: the ledger's form has no room for them
             return None
         return Restoration(
@@ -170,6 +172,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             meant=there.digest,
             image=there.image,
             actor="",
+            expected_image=made,
         )
 
     def shown_base(self) -> tuple[str | None, ...] | None:

@@ -106,11 +106,12 @@ class Restorer:
         old = self._ledger.conflict(wanted.conflict_id)
         if old is None:
             return None
+        also = "" if wanted.winner is None else f", take {wanted.winner}"
         return msgspec.structs.replace(
             old.entry,
             detected_at=self._clock.now(),
-            winner=wanted.side,
-            rule=f"reverted by {wanted.actor}: decision {wanted.conflict_id}",
+            winner=None if wanted.makes else wanted.winner or wanted.side,
+            rule=f"reverted by {wanted.actor}: decision {wanted.conflict_id}{also}",
             path=PERSON,
             actor=wanted.actor,
             reverts=wanted.conflict_id,
@@ -123,17 +124,19 @@ def _write(wanted: Restoration, table: PairedTable) -> Write:
     return Write(
         table=table,
         key=key,
-        target_key=None if wanted.expected is None else key,
+        target_key=None if wanted.expected is None and wanted.expected_image is None else key,
         expected=wanted.expected,
         meant=wanted.meant,
         image=wanted.image,
+        made=wanted.makes,
+        expected_image=wanted.expected_image,
     )
 
 
 def _refusal(wanted: Restoration, table: PairedTable, side: Side, write: Write) -> str | None:
     if wanted.columns != table.written:
         return "the table has other columns now"
-    if wanted.expected is None and wanted.meant is None:
+    if wanted.expected is None and wanted.expected_image is None and wanted.image is None:
         return "there is nothing to restore"
     if table.guard.forbids(side, write.op):
         word = {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}[write.op]

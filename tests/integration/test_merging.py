@@ -180,6 +180,32 @@ def test_rows_are_merged(pair, database, product, tmp_path):
     assert rows("parts", 3)[0][4:6] == (20, "EUR")
     assert rows("stock", 6)[0][1:2] + rows("stock", 6)[0][4:] == (12, "from a")
 
+    # A merge is taken back by name: whose row is to stand again.
+    def take_back(*words):
+        return command(*words, "--ledger", syncer.ledger, cwd=syncer.folder)
+
+    def decision():
+        which = ("--status", "applied", "--where", "table:parts & key:2", "--json")
+        (one,) = take_back("conflicts", "list", *which).must(1).document()["conflicts"]
+        return one["conflict_id"]
+
+    number = decision()
+    merged = found["parts"][0][2,]
+    assert "--take a or b" in take_back("conflicts", "revert", number).must(1).stdout
+    take_back("conflicts", "revert", number, "--take", "b").must(0)
+    undo = ("undo", "--table", "chosen")
+    assert "--merged a or b" in take_back(*undo).must(1).stdout
+    take_back(*undo, "--merged", "b").must(0)
+    syncer.until_in_sync(codes=(1,))
+    found = oracle.read_pair(pair, database)
+    assert rows("parts", 2) == (before["parts"][1][2,],) * 2
+    assert rows("chosen", 1)[0] == rows("chosen", 1)[1]
+    assert rows("chosen", 1)[0][1:3] == ("from b", before["chosen"][0][2,][2])
+    take_back("conflicts", "revert", decision()).must(0)
+    syncer.until_in_sync(codes=(1,))
+    found = oracle.read_pair(pair, database)
+    assert rows("parts", 2) == (merged,) * 2
+
 
 ROWS, TURNS, AT_ONCE = 20, 100, 50
 """On each side so many transactions of so many increments: 10,000 on both."""

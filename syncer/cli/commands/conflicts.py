@@ -377,6 +377,7 @@ def review_command(**given: Any) -> int:
     examples="""
 syncer conflicts revert 40
 syncer conflicts revert 40 41 --dry-run
+syncer conflicts revert 43 --take b
 """,
     exits={
         0: "asked; a running syncer does it within a second, else the next `syncer run`",
@@ -394,6 +395,11 @@ syncer conflicts revert 40 41 --dry-run
     required=True,
     help="Numbers from `conflicts list --status applied`.",
 )
+@click.option(
+    "--take",
+    type=click.Choice(["a", "b"]),
+    help="Of a decision that merged both rows: whose row is to stand again.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be asked.")
 @config_option
 @options.ledger_option
@@ -402,20 +408,23 @@ def revert_command(**given: Any) -> int:
     """
     Take applied decisions back: the row, or the absence, that lost is written where it was lost, and travels from there.
 
+    Of a merge it is the row that --take names, and to revert that is to have the merged row again.
     Only where the row still is what the decision made of it; one that changed since is left, which `conflicts show` tells. It is a
     decision of its own in the journal; the old one becomes reverted.
     """
     from syncer.clock import SystemClock
+    from syncer.core.side import Side
     from syncer.ledger.restorations import ask_back, revert
 
     actor = getpass.getuser()
+    take = Side(given["take"]) if given["take"] else None
     asked, left = [], {}
     with open_ledger(given) as ledger:
         path = ledger.path
         for number in dict.fromkeys(given["numbers"]):
             record = _find(ledger, number)
             try:
-                asked.append(revert(record, actor))
+                asked.append(revert(record, actor, take))
             except ValueError as error:
                 left[number] = str(error)
     if asked and not given["dry_run"]:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from syncer.ledger import Ledger
-    from syncer.ledger.records import Overwritten, Restoration, RestorationRecord
+    from syncer.ledger.records import (
+        ConflictRecord,
+        Overwritten,
+        Restoration,
+        RestorationRecord,
+    )
 
 PAGE = 1000
 SHOWN = 100
@@ -32,12 +37,12 @@ SHOWN = 100
     examples="""
 syncer undo --since 10m --dry-run
 syncer undo --since 2026-11-21T08:00 --until 2026-11-21T08:05 --table 'shop.*'
-syncer undo --run 7
+syncer undo --run 7 --merged a
 syncer undo --status
 """,
     exits={
         0: "asked; a running syncer does it within a second, else the next `syncer run`",
-        1: "with --status: some rows were left as they are",
+        1: "some rows were left as they are: merged ones without --merged; with --status, those that changed since",
         2: "usage or configuration",
         5: "the ledger cannot be read or written",
     },
@@ -50,6 +55,11 @@ syncer undo --status
     "--run",
     type=click.IntRange(min=1),
     help="Only what this run wrote: its epoch, as `status` shows.",
+)
+@click.option(
+    "--merged",
+    type=click.Choice(["a", "b"]),
+    help="Of rows that were made of both sides' rows: whose row is to stand again; without it they are left.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be restored.")
 @click.option("--status", "outcome", is_flag=True, help="Show what became of what was asked last.")
@@ -77,16 +87,29 @@ def command(**given: Any) -> int:
             return _status(ledger.last_restorations(SHOWN), as_json=given["as_json"])
         if not any(given[name] for name in ("since", "until", "table", "run")):
             raise click.UsageError("say what to undo: --since, --until, --table or --run")
-        asked = fold(_matching(ledger, chosen, given["table"]), getpass.getuser())
+        folded = fold(_matching(ledger, chosen, given["table"]), getpass.getuser())
+        asked, left = unmerge(folded, given["merged"], ledger.conflict)
         path = ledger.path
     if asked and not given["dry_run"]:
         ask_back(path, asked, clock.now())
     if given["as_json"]:
         rows = [{"table": one.table, "key": list(one.key), "side": one.side.value} for one in asked]
-        output.document("undo", {"dry_run": given["dry_run"], "rows": rows})
+        skipped = [
+            {
+                "table": one.table,
+                "key": list(one.key),
+                "conflict_id": one.conflict_id,
+                "reason": why,
+            }
+            for one, why in left
+        ]
+        output.document("undo", {"dry_run": given["dry_run"], "rows": rows, "left": skipped})
     else:
         journal.print_restorations(asked, dry_run=given["dry_run"])
-    return int(ExitCode.OK)
+        for one, why in left:
+            key = words.printable(", ".join(one.key))
+            output.out().print(Text(f"{one.table} {key}: left: {why}", "yellow"))
+    return int(ExitCode.DIFFERENT if left else ExitCode.OK)
 
 
 def _chosen(given: dict[str, Any], now: float) -> dict[str, Any]:
@@ -125,10 +148,53 @@ def fold(found: Iterator[Overwritten], actor: str) -> list[Restoration]:
     for one in found:
         back = one.restoration
         at = (back.table, back.key_stored[0])
-        newest = rows.get(at)
-        expected = back.expected if newest is None else newest.expected
-        rows[at] = msgspec.structs.replace(back, expected=expected, actor=actor)
-    return [one for one in rows.values() if one.expected != one.meant]
+        newest = rows.get(at, back)
+        rows[at] = msgspec.structs.replace(
+            back, expected=newest.expected, expected_image=newest.expected_image, actor=actor
+        )
+    return [
+        one for one in rows.values() if one.expected_image is not None or one.expected != one.meant
+    ]
+
+
+def unmerge(
+    folded: Sequence[Restoration],
+    take: str | None,
+    find: Callable[[int], ConflictRecord | None],
+) -> tuple[list[Restoration], list[tuple[Restoration, str]]]:
+    """
+    Divide *folded* in what can be asked for and what is left, with the reason.
+
+    Before a merge there were two rows: side A's was overwritten first, side B's is in the journal (*find*). *take* says which of
+    them is to stand again.
+    """
+    from syncer.core.side import Side
+    from syncer.ledger import ConflictStatus
+    from syncer.ledger.restorations import revert
+
+    asked, left = [], []
+    for one in folded:
+        if one.conflict_id is None:
+            asked.append(one)
+            continue
+        record = find(one.conflict_id)
+        if take is None or record is None:
+            why = f"decision {one.conflict_id} made one row of both: --merged a or b says whose row is to stand again"
+            left.append((one, why))
+            continue
+        try:
+            # Whatever became of the decision since: what counts is what the last of the writes made of the row.
+            applied = msgspec.structs.replace(record, status=ConflictStatus.APPLIED)
+            back = revert(applied, one.actor, Side(take))
+        except ValueError as error:
+            left.append((one, str(error)))
+            continue
+        asked.append(
+            msgspec.structs.replace(
+                back, expected=one.expected, expected_image=one.expected_image, conflict_id=None
+            )
+        )
+    return asked, left
 
 
 def _status(records: Sequence[RestorationRecord], *, as_json: bool) -> int:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from syncer.cli.commands.undo import fold
+from syncer.cli.commands.undo import fold, unmerge
 from syncer.core.decision import ConflictKind
 from syncer.core.mark import Op
 from syncer.core.side import Side
@@ -59,7 +59,7 @@ def test_the_losing_row_is_asked_for_where_it_was_lost(bench):
         ({"b_digest": None}, "without all that is needed"),
         ({"key_stored": ()}, "without all that is needed"),
         ({"b_image": ("1", None)}, "without all that is needed"),
-        ({"winner": None}, "one row of both"),
+        ({"winner": None}, "one row of both.*--take a or b"),
     ],
 )
 def test_what_cannot_be_taken_back_says_why(bench, facts, says):
@@ -81,6 +81,31 @@ def test_a_revert_is_a_decision_of_its_own(bench):
     assert (newest.status, newest.entry.reverts) == (ConflictStatus.APPLIED, record.conflict_id)
     with pytest.raises(ValueError, match="it is reverted"):
         revert(bench.ledger.conflict(record.conflict_id), "somebody")
+
+
+MADE = {"winner": None, "result_image": ("1", "'both'")}
+
+
+def test_a_merge_is_taken_back_by_name(bench):
+    record = applied(bench, **MADE)
+    for take, image, digest in ((A, "1,'left'", "aa"), (B, "1,'right'", "bb")):
+        back = revert(record, "somebody", take)
+        assert (back.side, back.winner, back.image, back.meant) == (A, take, image, digest)
+        assert (back.expected, back.expected_image, back.makes) == (None, "1,'both'", False)
+    with pytest.raises(ValueError, match="--take a or b"):
+        revert(record, "somebody")
+    with pytest.raises(ValueError, match="side a won"):
+        revert(applied(bench), "somebody", B)
+    with pytest.raises(ValueError, match="without all that is needed"):
+        revert(applied(bench, winner=None), "somebody", A)
+
+
+def test_a_merge_taken_back_can_be_had_again(bench):
+    record = applied(bench, **MADE)
+    taken = applied(bench, **MADE | {"winner": B, "reverts": record.conflict_id})
+    back = revert(taken, "somebody")
+    assert (back.side, back.image, back.meant, back.makes) == (A, "1,'both'", None, True)
+    assert (back.expected, back.expected_image) == ("bb", None)
 
 
 def test_a_revert_that_was_left_changes_no_decision(bench):
@@ -159,6 +184,37 @@ def test_what_was_overwritten_is_kept_once_it_is_written(bench):
     assert bench.ledger.overwritten(run=2) == []
     assert bench.ledger.overwritten(since=bench.clock.time + 1) == []
     assert bench.ledger.overwritten(until=bench.clock.time) == []
+
+
+def test_what_a_merge_overwrote_names_its_decision(bench):
+    record = applied(bench, **MADE)
+    bench.mark(A, 2)
+    back = msgspec.structs.replace(BACK, side=A, expected=None, expected_image="1,'both'")
+    entry = msgspec.structs.replace(ENTRY, **MADE)
+    item = IntentItem(
+        table_id=bench.t, keys=(2,), action=Op.UPDATE, present=True, conflict=entry, undo=back
+    )
+    number = bench.ledger.next_batch_id()
+    bench.ledger.begin_batches([Batch(batch_id=number, target=A, lower=bench.seq, items=(item,))])
+    bench.ledger.finish(number, {0})
+    (one,) = bench.ledger.overwritten()
+    assert one.restoration.conflict_id == record.conflict_id + 1
+    folded = fold(iter([one]), "somebody")
+    assert [found.expected_image for found in folded] == ["1,'both'"]
+    asked, left = unmerge(folded, None, bench.ledger.conflict)
+    assert (asked, "--merged a or b" in left[0][1]) == ([], True)
+    for take, image in (("a", "1,'left'"), ("b", "1,'right'")):
+        (again,), left = unmerge(folded, take, bench.ledger.conflict)
+        assert (again.side, again.image, again.conflict_id, left) == (A, image, None, [])
+        assert again.expected_image == "1,'both'"
+    # It was carried to the other side since, by its digest.
+    carried = msgspec.structs.replace(
+        one, restoration=msgspec.structs.replace(BACK, expected="made", meant="bb")
+    )
+    (again,), _ = unmerge(fold(iter([carried, one]), "x"), "b", bench.ledger.conflict)
+    assert (again.side, again.expected, again.expected_image) == (A, "made", None)
+    (first,) = fold(iter([one, carried]), "x")
+    assert (first.side, first.conflict_id, first.expected_image) == (B, None, "1,'both'")
 
 
 def test_the_oldest_go_where_there_are_too_many_or_they_are_too_old(bench):

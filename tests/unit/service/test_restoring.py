@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from syncer.core.guard import WriteGuard, WriteKind
+from syncer.core.mark import Op
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
@@ -43,9 +44,9 @@ class Scene:
         self.table = msgspec.structs.replace(NUMBERS, table_id=bench.t, name=ORDERS, **facts)
         self.restorer = Restorer(bench.ledger, self.targets, bench.clock, structlog.get_logger())
 
-    def ask(self, **facts):
+    def ask(self, take=None, **facts):
         record = applied(self.bench, **facts)
-        ask_back(self.bench.path, [revert(record, "somebody")], 7.0)
+        ask_back(self.bench.path, [revert(record, "somebody", take)], 7.0)
         return record.conflict_id
 
     def work(self):
@@ -81,6 +82,30 @@ def test_the_row_is_written_where_it_was_lost_and_journaled(bench):
     assert (new.entry.winner, new.entry.reverts, new.entry.actor) == (B, number, "somebody")
     assert bench.ledger.conflict(number).status is ConflictStatus.REVERTED
     assert not scene.work()
+
+
+def test_a_merge_is_taken_back_where_it_was_written_and_had_again(bench):
+    scene = Scene(bench)
+    number = scene.ask(B, winner=None, result_image=("1", "'both'"))
+    scene.work()
+    (write,) = scene.targets[A].writes
+    assert (write.image, write.meant, write.made, write.op) == ("1,'right'", "bb", False, Op.UPDATE)
+    assert (write.target_key, write.expected, write.expected_image) == ((1,), None, "1,'both'")
+    new = bench.ledger.conflicts(limit=1)[0]
+    assert (new.entry.winner, new.entry.reverts) == (B, number)
+    assert new.entry.rule == f"reverted by somebody: decision {number}, take b"
+    ask_back(bench.path, [revert(new, "somebody")], 8.0)
+    scene.work()
+    again = scene.targets[A].writes[1]
+    assert (again.image, again.made, again.expected, again.op) == (
+        "1,'both'",
+        True,
+        "bb",
+        Op.UPDATE,
+    )
+    newest = bench.ledger.conflicts(limit=1)[0]
+    assert (newest.entry.winner, newest.entry.reverts) == (None, new.conflict_id)
+    assert revert(newest, "somebody", A).expected_image == "1,'both'"
 
 
 def test_one_way_it_is_written_to_the_source(bench):
