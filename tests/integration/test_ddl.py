@@ -272,6 +272,15 @@ def test_another_primary_key_on_both_sides_while_both_write(
     )
     syncer.settled()
     assert {row[1]: row[2] for row in _rows(pair, database)} == {"1": 9, "c": 0, "d": 0}
+    # Back again, and no start comes between that would notice.
+    alter = "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (id)"
+    pair.a.script(alter, db=database)
+    wait_paused(syncer, running, "t")
+    pair.b.script("UPDATE t SET n = 7 WHERE code = 'c'", alter, db=database)
+    wait_paused(syncer, running)
+    syncer.settled()
+    assert {row[1]: row[2] for row in _rows(pair, database)} == {"1": 9, "c": 0, "d": 0}
+    assert [entry.value("b", "n") for entry in syncer.conflicts() if entry.key == ("3",)] == ["7"]
     running.stop().must(0)
 
 
