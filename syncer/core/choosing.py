@@ -278,7 +278,15 @@ def _tie(conflict: Conflict, path: str) -> Decision | Left:
 def _consult(rule: Rule, conflict: Conflict) -> Decision | Left:
     if conflict.around.consult is None:
         return Left(f"{rule}, and nobody was asked: hold", "custom")
+    if conflict.live and conflict.rows[Side.A].digest == conflict.rows[Side.B].digest:
+        return _won(
+            Side.A, conflict, str(rule), "custom"
+        )  # alike: whichever stands, nobody is asked
     answer = conflict.around.consult(rule, conflict.kind)
+    if answer.row is not None:
+        return msgspec.structs.replace(
+            _won(Side.B, conflict, str(rule), "custom"), merged=answer.row
+        )
     if answer.winner is not None:
         return _won(answer.winner, conflict, str(rule), "custom")
     if answer.leaves:

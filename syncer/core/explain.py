@@ -67,7 +67,8 @@ class _Case(msgspec.Struct, frozen=True):
     """
     What one rule may find: the values for the side in the first part and for the other, and who they are.
 
-    *merge*, of a merging rule: done, left, null, unknown (the base). *stale*: the values are older than that of the base.
+    *merge*, of a merging rule: done, left, null, unknown (the base). *stale*: the values are older than that of the base. *made*: a
+    function returns a row.
     """
 
     when: str
@@ -78,6 +79,7 @@ class _Case(msgspec.Struct, frozen=True):
     second: str = ""
     merge: str = ""
     stale: bool = False
+    made: bool = False
 
 
 _LEAST, _MOST = Decimal(0), Decimal(1_000)
@@ -154,6 +156,7 @@ def _cases(rule: Rule, cell: Cell) -> list[_Case]:
     if kind is RuleKind.CUSTOM:
         return [
             _Case(f"{rule} names a side", answer=True, first="what it names stands"),
+            *([] if cell.absent else [_Case(f"{rule} returns a row", made=True)]),
             _Case(f"{rule} leaves it open"),
         ]
     if kind.merges:
@@ -297,7 +300,7 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
     ]
     asked = msgspec.structs.replace(policy, rule=rules[0], fallbacks=tuple(rules[1:]))
     times = next((case.times for case in cases if case.times), _NO_TIME)
-    named = any(case.answer for case in cases)
+    named, made = any(case.answer for case in cases), any(case.made for case in cases)
     cells = _merged_cells(rules, cases)
     stale = {f"c{at}" for at, case in enumerate(cases) if case.stale}
     was = tuple(9 if name in stale else 0 for name in asked.columns)
@@ -319,6 +322,8 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
         rows[side] = RowFact(None) if gone else RowFact(side.value, tuple(values), cells=mine)
 
     def consult(_rule: Rule, _kind: object) -> Answer:
+        if made:
+            return Answer(row=("9",) * len(cells))
         return Answer(winner=first) if named else Answer(leaves=True)
 
     found = decide(

@@ -89,7 +89,7 @@ class Merging:
             return decision
         if not self._said:
             return decision
-        theirs = self._a if decision.winner is Side.A else self._b
+        theirs = decision.merged or (self._a if decision.winner is Side.A else self._b)
         for at in self._open:
             self._cells[at] = theirs[at]
         if tuple(self._cells) == theirs:

@@ -114,7 +114,8 @@ class Answer(msgspec.Struct, frozen=True):
     What a custom rule says.
 
     Attributes:
-        winner: the side whose state travels; None: see *leaves*.
+        winner: the side whose state travels; None: see *row* and *leaves*.
+        row: the literals of a third row that stands on both sides; both have one now.
         leaves: the next rule of the chain is asked; else the row is held.
         reason: why it is held, in words; "" where the function said so itself.
     """
@@ -122,6 +123,7 @@ class Answer(msgspec.Struct, frozen=True):
     winner: Side | None = None
     leaves: bool = False
     reason: str = ""
+    row: tuple[str, ...] | None = None
 
 
 Consult = Callable[[Rule, ConflictKind], Answer]

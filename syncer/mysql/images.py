@@ -73,7 +73,12 @@ def _cell(column: Column, value: object, now: Sequence[str]) -> str | None:
     known = cols.CHARACTERS | cols.MEMBERS | cols.TEMPORALS
     if kind not in known or not isinstance(value, str):
         return None
-    return f"'{value.translate(_QUOTED)}'"
+    return quoted(value)
+
+
+def quoted(text: str) -> str:
+    """Return a text as the literal that a server renders of it."""
+    return f"'{text.translate(_QUOTED)}'"
 
 
 def _float(cell: str) -> float | None:

@@ -6,11 +6,13 @@ An exception, a time-out or an answer that means nothing holds the row with the 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -21,12 +23,15 @@ from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
+from syncer.service.customrows import Given
+from syncer.service.sandbox import DECIMAL, ROW
 
 LOAD_TIMEOUT_S = 60.0
 """Importing a module may take a while, on a loaded machine more so."""
 REASON_CHARACTERS = 200
 
 Row = Mapping[str, Any] | None
+_decode_row = msgspec.msgpack.Decoder(dict[str, tuple[str, Any]]).decode
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -77,12 +82,14 @@ class CustomRules:
                     if isinstance(answer, str):
                         raise ConfigError(f"rule {rule}: {answer}")
 
-    def ask(self, rule: Rule, asked: Question, timeout_s: float) -> Answer:
-        """Ask the function of *rule*; never raises."""
+    def ask(self, rule: Rule, asked: Question, timeout_s: float) -> Answer | Given:
+        """Ask the function of *rule*; never raises. A row that it returns is still to be looked at: ``customrows.py``."""
         process = self._process(rule.test or "")
         if isinstance(process, str):
             return Answer(reason=process)
-        said = process.ask(msgspec.msgpack.encode(asked), timeout_s)
+        rows = {name: _portable(getattr(asked, name)) for name in ("a", "b", "base")}
+        request = msgspec.msgpack.encode(msgspec.structs.replace(asked, **rows))
+        said = process.ask(request, timeout_s)
         if said is None:
             self._end(rule.test or "")
             return Answer(reason=f"no answer within {timeout_s:g} s")
@@ -107,7 +114,21 @@ class CustomRules:
             self._end(name)
 
 
-def _answer(said: str) -> Answer:
+def _portable(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Mark the DECIMALs of a row: else they would arrive as texts."""
+    if row is None:
+        return None
+    return {
+        name: msgspec.msgpack.Ext(DECIMAL, str(value).encode())
+        if isinstance(value, Decimal)
+        else value
+        for name, value in row.items()
+    }
+
+
+def _answer(said: str) -> Answer | Given:
+    if said.startswith(ROW):
+        return _decode_row(base64.b64decode(said.removeprefix(ROW)))
     if said in {"a", "b"}:
         return Answer(winner=Side(said))
     if said == "hold":

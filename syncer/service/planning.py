@@ -31,6 +31,7 @@ from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
 from syncer.service.answering import PERSON, merge
 from syncer.service.bases import base_of, is_stale
+from syncer.service.customrows import answer_of
 from syncer.service.customs import CustomRules, question
 from syncer.service.oversize import SIZE, large_rows, plain_policy, put_off, size_note
 from syncer.service.reading import KeyGroup
@@ -391,7 +392,8 @@ def _consult(
             meta[f"{side}_op"] = touch.last_op.value if touch else None
             meta[f"{side}_commit_us"] = touch.commit_us if touch else 0
         asked = question(table, kind, images, meta, base.cells)
-        return customs.ask(rule, asked, table.policy.custom_timeout_s)
+        said = customs.ask(rule, asked, table.policy.custom_timeout_s)
+        return said if isinstance(said, Answer) else answer_of(table, images, said)
 
     return ask
 

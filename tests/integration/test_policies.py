@@ -19,6 +19,8 @@ FUNCTION = """
 def decide(kind, a, b, base, meta):
     if meta["key"] == ["2"]:
         raise ValueError(a["note"])
+    if meta["key"] in (["4"], ["5"]):
+        return {"n": a["n"] + b["n"], "note": "both's" if meta["key"] == ["4"] else 30 * a["note"]}
     return "next" if a["n"] == b["n"] else "a" if a["n"] > b["n"] else "b"
 """
 
@@ -28,7 +30,7 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
     for name in RULES:
         pair.script(
             f"CREATE TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL, note VARCHAR(20) NOT NULL)",
-            f"INSERT INTO {name} VALUES (1,0,'o'),(2,0,'o'),(3,0,'o')",
+            f"INSERT INTO {name} VALUES (1,0,'o'),(2,0,'o'),(3,0,'o'),(4,0,'o'),(5,0,'o')",
             db=database,
         )
     entries = [f'[[table]]\nmatch = "{database}.{n}"\nrule = "{r}"' for n, r in RULES.items()]
@@ -63,7 +65,14 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
     assert [found[name][1][1,][2] for name in ("tested", "asked")] == ["from b", "from a"]
     assert found["asked"][0][3,] == found["asked"][1][3,] == (3, 5, "from b")
     assert status["asked2"].rule == "custom:bigger:decide: the function raised ValueError"
-    assert [status[key].status for key in ("asked2", "halted1", "skipped1")] == [
+    assert found["asked"][0][4,] == found["asked"][1][4,] == (4, 3, "both's")
+    made = status["asked4"]
+    assert (made.status, made.winner, made.path) == ("applied", None, "custom")
+    assert status["asked5"].rule.endswith(
+        "the function returned a row with a note that is too long"
+    )
+    assert [status[key].status for key in ("asked2", "asked5", "halted1", "skipped1")] == [
+        "held",
         "held",
         "held",
         "skipped",

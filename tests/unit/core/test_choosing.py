@@ -184,6 +184,13 @@ def test_a_function_may_choose_in_every_cell(cell, winner):
     assert seen == [("custom:m:f", CELLS[cell][-1])]
 
 
+@pytest.mark.parametrize("cell", LIVE)
+def test_a_function_may_make_a_third_row(cell):
+    found, _ = asked(Answer(row=("third",)), cell=cell)
+    assert (found.verdict, found.winner, found.path) == (COPY, B, "custom")
+    assert (found.merged, found.rule) == (("third",), "custom:m:f")
+
+
 def test_a_function_that_fails_holds_the_row_with_its_reason():
     for reason, shown in (("no answer within 1 s", "no answer within 1 s"), ("", "hold")):
         found, _ = asked(Answer(reason=reason), "custom:m:f then prefer:a")

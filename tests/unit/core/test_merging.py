@@ -9,7 +9,7 @@ import pytest
 from syncer.core.agreement import KeptRow, agreed
 from syncer.core.decision import RowFact, decide
 from syncer.core.mark import KeyMarks, Reason
-from syncer.core.outcome import NO_BASE, Around, Base, ConflictKind, Verdict, WrittenColumn
+from syncer.core.outcome import NO_BASE, Answer, Around, Base, ConflictKind, Verdict, WrittenColumn
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from tests.unit.core.facts import ABSENT, AT, CLEAN, both, exact, inexact, policy
@@ -256,6 +256,40 @@ def test_a_column_that_cannot_be_told_is_merged_only_where_rows_agree():
         y="'a'", z="'b'"
     )
     assert outcome(ask("column_merge then skip", made(x="'a'"), made(z="'b'"), base)) == "skip"
+
+
+def test_a_function_decides_what_a_merge_leaves_open():
+    calls = []
+
+    def decided(answer, rule="column_merge then custom:m:f then hold", **rows):
+        def consult(rule, kind):
+            calls.append(kind)
+            return answer
+
+        cells = rows or {"a": made(n="11", x="'a'"), "b": made(n="12", y="'b'")}
+        chosen = policy(rule)
+        facts = {
+            side: RowFact(repr(cells[side.value]), (), cells=cells[side.value]) for side in SIDES
+        }
+        around = Around(columns=COLUMNS, base=Base(BASE, ""), consult=consult)
+        marks = KeyMarks(exact(), exact())
+        return decide(marks, facts, dict.fromkeys(SIDES, Horizon(AT, AT)), chosen, around)
+
+    # What one side alone changed is taken from there; the function's row says the rest.
+    found = decided(Answer(row=made(n="99", x="'not this'")))
+    assert found.merged == made(n="99", x="'a'", y="'b'")
+    assert found.rule == "column_merge then custom:m:f"
+    assert decided(Answer(winner=Side.A)).merged == made(n="11", x="'a'", y="'b'")
+    assert len(calls) == 2
+    # Rows that look alike are nobody's question, whatever was counted.
+    same = made(n="11")
+    unknown = decided(Answer(reason="asked"), "delta:n then custom:m:f", a=same, b=same)
+    assert unknown.merged == made(n="12")
+    calls.clear()
+    assert decided(Answer(reason="asked"), "delta:m then custom:m:f", a=same, b=same).verdict is (
+        Verdict.EQUAL
+    )
+    assert calls == []
 
 
 def test_a_key_spelt_in_two_ways_is_not_merged():

@@ -39,7 +39,15 @@ def endless(kind, a, b, base, meta):
 
 
 def nonsense(kind, a, b, base, meta):
-    return {"total": 1}
+    return [a]
+
+
+def summed(kind, a, b, base, meta):
+    return {**a, "total": a["total"] + b["total"], "note": None}
+
+
+def unnamed(kind, a, b, base, meta):
+    return {4711: 1}
 
 
 number = 7
@@ -85,11 +93,19 @@ def test_a_function_answers(customs):
     assert (held.winner, held.leaves, held.reason) == (None, False, "")
 
 
+def test_a_function_may_return_a_row(customs):
+    rule = Rule.parse("custom:shop_rules:summed")
+    images = ("1", "12.50", "'x'"), ("1", "0.25", "'y'")
+    given = customs.ask(rule, asked(*images), LOAD_TIMEOUT_S)
+    assert given == {"id": ("int", 1), "total": ("decimal", "12.75"), "note": ("null", None)}
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("broken", "the function raised ValueError"),
-        ("nonsense", "the function returned a dict that is not"),
+        ("nonsense", "the function returned a list that is not"),
+        ("unnamed", "the function returned a row with a column whose name is no text"),
     ],
 )
 def test_a_function_that_fails_gives_a_reason_without_row_values(customs, name, reason):
