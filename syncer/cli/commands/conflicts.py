@@ -337,8 +337,8 @@ def review_command(**given: Any) -> int:
     """
     Decide held conflicts on the terminal.
 
-    > takes side A's row, < side B's, ] the newest, [ the oldest, / skips, r goes back to the recommendation, d shows or hides the
-    difference, g goes on, q leaves.
+    > takes side A's row, < side B's, ] the newest, [ the oldest, m merges, / skips, r goes back to the recommendation, d and x show the
+    difference and where it comes from, g goes on, q leaves, ? shows every key.
 
     What only one side changed is accepted beforehand, conflicts are not. Nothing is asked for before g and y. Needs the package
     textual: pip install 'syncer[review]'.
@@ -357,13 +357,14 @@ def review_command(**given: Any) -> int:
             "review needs the package textual: pip install 'syncer[review]'"
         ) from None
     now = SystemClock().now()
-    with open_ledger(given) as ledger:
+    opened, groups = open_with_groups(given)
+    with opened as ledger:
         records = journal.select(ledger, "open", journal.selectors(given, now))[::-1]
         path = ledger.path
     if not records:
         output.out().print("no conflict is open")
         return int(ExitCode.OK)
-    takes = ReviewApp(Review(records)).run() or []
+    takes = ReviewApp(Review(records, groups)).run() or []
     gone = ask_for(path, takes, SystemClock().now(), strict=False)
     left = [(record, GONE) for record, _ in takes if record.conflict_id in gone]
     takes = [one for one in takes if one[0].conflict_id not in gone]

@@ -1,119 +1,119 @@
 """
-The terminal of the review, after Unison: a list, its keys, the difference of the row under the cursor.
+The terminal of the review, after Unison: a list, its keys, what is known of the row under the cursor.
 
 It returns what was confirmed; whoever started it asks the ledger. Values of rows are shown as text, never as markup.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import Group
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from syncer.cli import journal, text
+from syncer.cli import text
+from syncer.cli.review import panes
 from syncer.cli.review.choices import Choice, Review
+from syncer.cli.review.screens import Confirm, Find, Help, Merge
+from syncer.core.side import Side
+from syncer.ledger import selector
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from syncer.core.mark import Op
-    from syncer.ledger import ConflictEntry, ConflictRecord
+    from syncer.ledger import ConflictRecord
     from syncer.ledger.records import Wanted
 
 STYLES = {
     Choice.OPEN: "bold yellow",
     Choice.TAKE_A: "bold cyan",
     Choice.TAKE_B: "bold magenta",
+    Choice.MERGE: "bold green",
     Choice.SKIP: "dim",
 }
-_OPS = {"i": "ins", "u": "upd", "d": "del"}
+WHY_CHARACTERS = 48
 
 Takes = list[tuple["ConflictRecord", "Wanted"]]
 
 
-class Confirm(ModalScreen[bool]):
-    """The question before anything is asked for."""
-
-    CSS = """
-    Confirm { align: center middle; }
-    #question { width: auto; max-width: 80%; padding: 1 3; border: thick $accent; background: $surface; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("n,escape,q", "answer(False)", "No"),
-    ]
-
-    def __init__(self, question: str) -> None:
-        """Take the question."""
-        super().__init__()
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        """Show it."""
-        yield Static(Text(f"{self._question}\n\ny  yes      n  no"), id="question")
-
-    def action_answer(self, answer: bool) -> None:
-        """Hand the answer back."""
-        self.dismiss(answer)
+def _key(key: str, action: str, name: str, shown: str, *, show: bool = True) -> Binding:
+    return Binding(key, action, name, key_display=shown, show=show)
 
 
 class ReviewApp(App[Takes]):
     """Shows the conflicts of a ``Review``; returns what was confirmed, or None."""
 
     CSS = """
-    #list { height: 1fr; }
+    #list { height: 1fr; scrollbar-size-horizontal: 0; }
     #about { height: auto; max-height: 50%; border-top: solid $accent; padding: 0 1; }
     #counts { height: 1; padding: 0 1; background: $boost; }
     """
     ENABLE_COMMAND_PALETTE = False
     TITLE = "syncer review"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("greater_than_sign", "choose('TAKE_A')", "A to B", key_display=">"),
-        Binding("less_than_sign", "choose('TAKE_B')", "B to A", key_display="<"),
-        Binding("right_square_bracket", "newest(False)", "newest", key_display="]"),
-        Binding("left_square_bracket", "newest(True)", "oldest", key_display="["),
-        Binding("slash", "choose('SKIP')", "skip", key_display="/"),
-        Binding("r", "restore", "recommended"),
-        Binding("d", "difference", "diff"),
-        Binding("g", "go", "go"),
-        Binding("q", "leave", "quit"),
+        _key("question_mark", "help", "keys", "?"),
+        _key("g", "go", "go", "g"),
+        _key("q", "leave", "quit", "q"),
+        _key("greater_than_sign", "choose('TAKE_A')", "A to B", ">"),
+        _key("less_than_sign", "choose('TAKE_B')", "B to A", "<"),
+        _key("right_square_bracket", "newest(False)", "newest", "]"),
+        _key("left_square_bracket", "newest(True)", "oldest", "[", show=False),
+        _key("c", "changed", "changed", "c", show=False),
+        _key("m", "merge", "merge", "m"),
+        _key("i", "invert", "invert", "i", show=False),
+        _key("slash", "choose('SKIP')", "skip", "/"),
+        _key("r", "restore", "reset", "r"),
+        _key("d", "show('difference')", "diff", "d"),
+        _key("x", "show('details')", "details", "x"),
+        *(_key(word, f"select('{word}')", "select", word, show=False) for word in "AC12MUX"),
+        _key("ampersand", "join('&')", "and", "&", show=False),
+        _key("vertical_line", "join('|')", "or", "|", show=False),
+        _key("f", "find", "find", "f"),
+        _key("escape", "select('')", "select none", "esc", show=False),
     ]
 
     def __init__(self, review: Review) -> None:
         """Take what is reviewed."""
         super().__init__()
         self._review = review
+        self._pane = "difference"
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
         yield DataTable(id="list", cursor_type="row", zebra_stripes=True)
-        with VerticalScroll(id="about"):
-            yield Static(id="difference")
+        with VerticalScroll(id="about", can_focus=False):
+            yield Static(id="pane")
         yield Static(id="counts")
         yield Footer()
 
     def on_mount(self) -> None:
         """Fill the list."""
         table = self._table
-        for name in ("A", "", "B", "what", "kind", "id"):
-            table.add_column(name, key=name or "choice")
+        for key, name in (("mark", " "), ("a", "A"), ("choice", ""), ("b", "B")):
+            table.add_column(name, key=key)
+        for name in ("row", "kind", "held by"):
+            table.add_column(name, key=name)
         for at, record in enumerate(self._review.records):
             entry = record.entry
             key = text.printable(", ".join(entry.key))
+            why = entry.rule
+            if len(why) > WHY_CHARACTERS:
+                why = f"{why[: WHY_CHARACTERS - 1]}…"
             table.add_row(
-                _op(entry, "a"),
+                Text(" "),
+                Text(panes.op(entry, Side.A)),
                 self._shown(at),
-                _op(entry, "b"),
+                Text(panes.op(entry, Side.B)),
                 Text(f"{entry.table}#{key}"),
                 Text(entry.kind.value),
-                Text(str(record.conflict_id), "dim"),
+                Text(f"[{why}]", "dim"),
                 key=str(at),
             )
         table.focus()
@@ -123,49 +123,126 @@ class ReviewApp(App[Takes]):
     def _table(self) -> DataTable[Text]:
         return self.query_one("#list", DataTable)
 
+    @property
+    def _targets(self) -> list[int]:
+        return self._review.targets(self._table.cursor_row)
+
     def _shown(self, at: int) -> Text:
         choice = self._review.choice(at)
-        return Text(f"{choice.value:^5}", STYLES[choice])
+        merge = self._review.merge_of(at)
+        drawn = choice.value
+        if merge is not None and merge.side is not None:
+            drawn = drawn.replace("M", merge.side.value.upper())
+        return Text(f"{drawn:^5}", STYLES[choice])
 
     def _refresh_counts(self) -> None:
         self.query_one("#counts", Static).update(Text(self._review.summary()))
 
-    def _changed(self, *, step: bool) -> None:
-        """Show the choice of the row under the cursor, and go to the next one."""
-        table = self._table
-        at = table.cursor_row
-        table.update_cell(str(at), "choice", self._shown(at))
-        self._refresh_counts()
-        if step:
-            table.action_cursor_down()
+    def _refresh_pane(self) -> None:
+        at = self._table.cursor_row
+        record = self._review.records[at]
+        if self._pane == "details":
+            shown = panes.details(record)
+        else:
+            merge = self._review.merge_of(at)
+            takes = () if merge is None else self._review.merged(at, merge.side)
+            shown = panes.difference(record, takes)
+        self.query_one("#pane", Static).update(shown)
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """Show the difference of the row under the cursor."""
-        record = self._review.records[event.cursor_row]
-        head = Text(f"conflict {record.conflict_id}  {record.entry.rule}", "dim")
-        self.query_one("#difference", Static).update(Group(head, journal.images(record)))
+    def _apply(self, choose: Callable[[int], str], *, step: bool = True) -> None:
+        """Choose for the selected rows, or for the one under the cursor and go to the next; say which could not be had."""
+        places = self._targets
+        reasons = [why for at in places if (why := choose(at))]
+        for at in places:
+            self._table.update_cell(str(at), "choice", self._shown(at))
+        if reasons:
+            left = f"{len(reasons)} of {len(places)} left: " if len(places) > 1 else ""
+            self.notify(f"{left}{reasons[0]}", severity="warning", markup=False)
+        self._refresh_counts()
+        self._refresh_pane()
+        if step and not reasons and not self._review.selected:
+            self._table.action_cursor_down()
+
+    def _select(self) -> None:
+        for at in range(len(self._review.records)):
+            mark = Text("●", "bold green") if at in self._review.selected else Text(" ")
+            self._table.update_cell(str(at), "mark", mark)
+        self._refresh_counts()
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Show what is known of the row under the cursor."""
+        self._refresh_pane()
 
     def action_choose(self, name: str) -> None:
-        """Choose for the row under the cursor."""
-        self._review.choose(self._table.cursor_row, Choice[name])
-        self._changed(step=True)
+        """Choose for the rows meant."""
+        self._apply(lambda at: self._review.choose(at, Choice[name]))
 
     def action_newest(self, oldest: bool) -> None:
         """Take the newest, or the oldest, where commit times say which it is."""
-        if self._review.take_newest(self._table.cursor_row, oldest=oldest):
-            self._changed(step=True)
-        else:
-            self.notify("no commit times, or equal ones", severity="warning")
+        self._apply(lambda at: self._review.take_newest(at, oldest=oldest))
+
+    def action_changed(self) -> None:
+        """Take the side that alone changed the row."""
+        self._apply(self._review.take_changed)
+
+    def action_invert(self) -> None:
+        """Turn the choice round."""
+        self._apply(self._review.invert, step=False)
 
     def action_restore(self) -> None:
         """Go back to the recommendation."""
-        self._review.restore(self._table.cursor_row)
-        self._changed(step=False)
+        self._apply(self._review.restore, step=False)
 
-    def action_difference(self) -> None:
-        """Show or hide the difference."""
+    def action_merge(self) -> None:
+        """Show what a merge takes from where, and ask; without asking where several rows are selected."""
+        places = self._targets
+        at = places[0]
+        takes = self._review.merged(at, None)
+        if len(places) > 1 or not takes:
+            self._apply(self._review.merge)
+            return
+
+        def answered(otherwise: str | None) -> None:
+            if otherwise is not None:
+                self._apply(lambda place: self._review.merge(place, otherwise or None))
+
+        self.push_screen(Merge(self._review.records[at], takes), answered)
+
+    def action_show(self, pane: str) -> None:
+        """Show one of the panes, or hide it."""
         about = self.query_one("#about")
-        about.display = not about.display
+        about.display = self._pane != pane or not about.display
+        self._pane = pane
+        self._refresh_pane()
+
+    def action_select(self, word: str) -> None:
+        """Select rows: what is chosen next is chosen for all of them."""
+        self._review.select(word)
+        self._select()
+
+    def action_join(self, how: str) -> None:
+        """Narrow or widen the selection by the next one."""
+        self._review.join(how)
+        self.notify("and ..." if how == "&" else "or ...", timeout=2)
+
+    def action_find(self) -> None:
+        """Select by an expression."""
+
+        def answered(expression: str | None) -> None:
+            if expression is None:
+                return
+            try:
+                self._review.select_matching(selector.parse(expression, time.time()))
+            except ValueError as error:
+                said = str(error).removeprefix("--where: ")
+                self.notify(said, severity="error", markup=False)
+            self._select()
+
+        self.push_screen(Find(), answered)
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.push_screen(Help())
 
     def action_go(self) -> None:
         """Ask, then end with what was chosen."""
@@ -178,15 +255,9 @@ class ReviewApp(App[Takes]):
             if yes:
                 self.exit(takes)
 
-        question = f"Decide {text.plural(len(takes), 'conflict')}? ({self._review.summary()})"
+        question = f"Decide {text.plural(len(takes), 'conflict')}?\n{self._review.summary()}"
         self.push_screen(Confirm(question), answered)
 
     def action_leave(self) -> None:
         """End; nothing is asked for."""
         self.exit(None)
-
-
-def _op(entry: ConflictEntry, side: str) -> Text:
-    op: Op | None = entry.a_op if side == "a" else entry.b_op
-    absent = (entry.a_image if side == "a" else entry.b_image) is None
-    return Text(_OPS[op.value] if op is not None else "-" if absent else "row")

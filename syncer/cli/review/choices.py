@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from syncer.core.decision import ConflictKind
-from syncer.core.side import Side
+from syncer.core.side import SIDES, Side
+from syncer.core.threeway import NO_GROUPS, Changed, Groups
 from syncer.ledger.records import ConflictEntry, ConflictRecord, Wanted
-from syncer.ledger.selector import newest
+from syncer.ledger.selector import Match, newest
+from syncer.ledger.wants import no_merge, wanted, who_changed
+
+BOTH_CHANGED = "both sides changed it, or it is not known which"
 
 
 class Choice(enum.Enum):
@@ -18,12 +22,13 @@ class Choice(enum.Enum):
     """Nobody has said: it stays held."""
     TAKE_A = "---->"
     TAKE_B = "<----"
+    MERGE = "<-M->"
     SKIP = "skip"
     """It stays held, on purpose."""
 
     @property
     def side(self) -> Side | None:
-        """The side whose row travels; None: it stays held."""
+        """The side whose row travels; None: none does as it is."""
         return {Choice.TAKE_A: Side.A, Choice.TAKE_B: Side.B}.get(self)
 
 
@@ -34,69 +39,175 @@ def of_side(side: Side | None) -> Choice:
     return Choice.TAKE_A if side is Side.A else Choice.TAKE_B
 
 
+def only_changed(entry: ConflictEntry) -> Side | None:
+    """Return the side that alone changed the row, by the base row, else by what the streams told; None: both, or not known."""
+    base = entry.base_image
+    if base is not None:
+        rows = {Side.A: entry.a_image, Side.B: entry.b_image}
+        same = [side for side in SIDES if rows[side] == base]
+        return same[0].other if len(same) == 1 else None
+    told = [side for side, op in ((Side.A, entry.a_op), (Side.B, entry.b_op)) if op is not None]
+    return told[0] if len(told) == 1 else None
+
+
 def recommended(entry: ConflictEntry) -> Choice:
     """
     Return what is accepted beforehand: the side that alone changed the row. A true conflict is left open.
 
-    Which side changed is known from the base row, else from what the streams told. What a guard withholds is left open: it would
-    be withheld again.
+    What a guard withholds is left open, too: it would be withheld again.
     """
-    if entry.kind is ConflictKind.GUARD:
-        return Choice.OPEN
-    base = entry.base_image
-    if base is not None:
-        same = [side for side, row in _rows(entry) if row == base]
-        if len(same) == 1:
-            return of_side(same[0].other)
-        return Choice.OPEN
-    told = [side for side, op in ((Side.A, entry.a_op), (Side.B, entry.b_op)) if op is not None]
-    return of_side(told[0]) if len(told) == 1 else Choice.OPEN
-
-
-def _rows(entry: ConflictEntry) -> list[tuple[Side, tuple[str | None, ...] | None]]:
-    return [(Side.A, entry.a_image), (Side.B, entry.b_image)]
+    return Choice.OPEN if entry.kind is ConflictKind.GUARD else of_side(only_changed(entry))
 
 
 class Review:
     """The conflicts under review and what is chosen for each; every row begins with its recommendation."""
 
-    def __init__(self, records: Sequence[ConflictRecord]) -> None:
-        """Take the conflicts in the order in which they are shown."""
+    def __init__(
+        self,
+        records: Sequence[ConflictRecord],
+        groups: Callable[[ConflictEntry], Groups] = lambda _entry: NO_GROUPS,
+    ) -> None:
+        """Take the conflicts in the order in which they are shown; *groups*: what their tables' policies say of merges."""
         self.records = list(records)
+        self._groups = groups
         self._choices = [recommended(record.entry) for record in self.records]
+        self._merges: dict[int, Wanted] = {}
+        self.selected: frozenset[int] = frozenset()
+        self._join = ""
 
     def choice(self, at: int) -> Choice:
         """Return what is chosen for the conflict at a place."""
         return self._choices[at]
 
-    def choose(self, at: int, choice: Choice) -> None:
-        """Choose for one conflict."""
+    def merge_of(self, at: int) -> Wanted | None:
+        """Return what the merge that is chosen at a place takes; None where none is."""
+        return self._merges.get(at) if self._choices[at] is Choice.MERGE else None
+
+    def changed(self, at: int) -> tuple[Changed, ...]:
+        """Return who changed each column; empty where it is not known."""
+        entry = self.records[at].entry
+        return who_changed(entry, self._groups(entry))
+
+    def choose(self, at: int, choice: Choice) -> str:
+        """Choose for one conflict; return why not, "" where it is done."""
         self._choices[at] = choice
+        return ""
 
-    def restore(self, at: int) -> None:
+    def restore(self, at: int) -> str:
         """Go back to the recommendation."""
-        self._choices[at] = recommended(self.records[at].entry)
+        return self.choose(at, recommended(self.records[at].entry))
 
-    def take_newest(self, at: int, *, oldest: bool = False) -> bool:
-        """Take the side that committed last, or first; say whether that is known. Where it is not, nothing changes."""
+    def take_newest(self, at: int, *, oldest: bool = False) -> str:
+        """Take the side that committed last, or first; return why not, "" where it is done."""
         side = newest(self.records[at].entry)
         if side is None:
-            return False
-        self._choices[at] = of_side(side.other if oldest else side)
-        return True
+            return "no commit times, or equal ones"
+        return self.choose(at, of_side(side.other if oldest else side))
+
+    def take_changed(self, at: int) -> str:
+        """Take the side that alone changed the row; return why not, "" where it is done."""
+        side = only_changed(self.records[at].entry)
+        return BOTH_CHANGED if side is None else self.choose(at, of_side(side))
+
+    def invert(self, at: int) -> str:
+        """Take the other side, or, of a merge, its values; return why not, "" where it is done."""
+        choice = self._choices[at]
+        if choice.side is not None:
+            return self.choose(at, of_side(choice.side.other))
+        merge = self.merge_of(at)
+        if merge is None or merge.side is None:
+            return "there is no side to be turned round"
+        self._merges[at] = Wanted(merge.side.other, merge=True)
+        return ""
+
+    def merge(self, at: int, otherwise: str | None = None) -> str:
+        """Merge both rows; *otherwise* as in ``wants.wanted``; return why not, "" where it is done."""
+        entry = self.records[at].entry
+        try:
+            self._merges[at] = wanted(entry, "merge", otherwise, self._groups(entry))
+        except ValueError as error:
+            return str(error)
+        return self.choose(at, Choice.MERGE)
+
+    def merged(self, at: int, otherwise: Side | None) -> tuple[str | None, ...]:
+        """
+        Return which column a merge takes from where: ``a``, ``b``, ``""`` (both have it), None: still to be said.
+
+        Empty where the rows cannot be merged.
+        """
+        taken: dict[Changed, str | None] = {
+            Changed.NOBODY: "",
+            Changed.BOTH: None if otherwise is None else otherwise.value,
+        }
+        return tuple(taken.get(one, one.value) for one in self.changed(at))
+
+    # Which conflicts a key is about.
+
+    def targets(self, cursor: int) -> list[int]:
+        """Return the places that a key is about: those selected, else the one under the cursor."""
+        return sorted(self.selected) or [cursor]
+
+    def join(self, how: str) -> None:
+        """Let the next selection be one of those selected (``&``), or come on top of them (``|``)."""
+        self._join = how
+
+    def select(self, word: str) -> None:
+        """
+        Select by one of the words of ``WORDS``; ``A`` all, ``X`` those that are not selected, ``""`` none.
+
+        Raises KeyError.
+        """
+        every = range(len(self.records))
+        if word == "X":
+            self.selected = frozenset(every) - self.selected
+            self._join = ""
+            return
+        test = WORDS[word][0] if word else lambda _review, _at: False
+        self._take(at for at in every if test(self, at))
+
+    def select_matching(self, match: Match) -> None:
+        """Select what an expression matches (``selector.parse``)."""
+        self._take(at for at, record in enumerate(self.records) if match(record))
+
+    def _take(self, places: Iterable[int]) -> None:
+        found = frozenset(places)
+        if self._join == "&":
+            found &= self.selected
+        elif self._join == "|":
+            found |= self.selected
+        self.selected, self._join = found, ""
 
     def takes(self) -> list[tuple[ConflictRecord, Wanted]]:
         """Return what is to be asked for."""
-        return [
-            (record, Wanted(choice.side))
-            for record, choice in zip(self.records, self._choices, strict=True)
-            if choice.side is not None
-        ]
+        found = []
+        for at, record in enumerate(self.records):
+            choice = self._choices[at]
+            merge = self.merge_of(at)
+            if merge is not None:
+                found.append((record, merge))
+            elif choice.side is not None:
+                found.append((record, Wanted(choice.side)))
+        return found
 
     def summary(self) -> str:
         """Count the choices, in words."""
         counts = {choice: self._choices.count(choice) for choice in Choice}
-        return (
-            f"{counts[Choice.TAKE_A]} from A, {counts[Choice.TAKE_B]} from B, "
+        said = (
+            f"{counts[Choice.TAKE_A]} from A, {counts[Choice.TAKE_B]} from B, {counts[Choice.MERGE]} merged, "
             f"{counts[Choice.SKIP]} skipped, {counts[Choice.OPEN]} open"
         )
+        return f"{said}   {len(self.selected)} selected" if self.selected else said
+
+
+WORDS: dict[str, tuple[Callable[[Review, int], bool], str]] = {
+    "A": (lambda _review, _at: True, "all"),
+    "C": (
+        lambda review, at: recommended(review.records[at].entry) is Choice.OPEN,
+        "conflicts: what is not accepted beforehand",
+    ),
+    "1": (lambda review, at: review.choice(at) is Choice.TAKE_A, "what goes from A to B"),
+    "2": (lambda review, at: review.choice(at) is Choice.TAKE_B, "what goes from B to A"),
+    "M": (lambda review, at: not no_merge(review.records[at].entry), "what can be merged"),
+    "U": (lambda review, at: review.choice(at) is Choice.OPEN, "what is still open"),
+}
+"""What a key selects: a test, and in words."""

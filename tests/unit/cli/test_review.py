@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
+from rich.console import Console
 
-from syncer.cli.review.app import Confirm, ReviewApp
+from syncer.cli.review import panes
+from syncer.cli.review.app import ReviewApp
 from syncer.cli.review.choices import Choice, Review, recommended
+from syncer.cli.review.screens import Confirm
 from syncer.core.decision import ConflictKind
 from syncer.core.mark import Op
 from syncer.core.side import Side
+from syncer.ledger import selector
+from syncer.ledger.records import Wanted
 from tests.unit.ledger.test_selector import record
 
 A, B = Side.A, Side.B
@@ -50,20 +56,36 @@ def review():
     )
 
 
-def press(*keys):
+MERGED = {
+    "columns": ("id", "note", "city"),
+    "a_image": ("1", "'left'", "'Rome'"),
+    "b_image": ("1", "'o'", "'Oslo'"),
+    "base_image": ("1", "'o'", "'Rome'"),
+}
+
+
+def merging():
+    """The first can be merged, of the second both sides changed a column, of the third nothing is known."""
+    both = {"b_image": ("1", "'right'", "'Oslo'")}
+    return Review([conflict(1, **MERGED), conflict(2, **MERGED | both), conflict(3)])
+
+
+def press(*keys, under=None):
     """Press keys; return what the review ended with, and the review."""
-    under = review()
+    under = under or review()
     app = ReviewApp(under)
 
     async def run():
         async with app.run_test(size=(110, 30)) as pilot:
             for key in keys:
                 await pilot.press(key)
-            await pilot.pause()
+                await pilot.pause()
             return app.return_value, isinstance(app.screen, Confirm)
 
     takes, asking = asyncio.run(run())
-    found = None if takes is None else {one.conflict_id: wanted.side for one, wanted in takes}
+    found = None
+    if takes is not None:
+        found = {one.conflict_id: wanted if wanted.merge else wanted.side for one, wanted in takes}
     return found, under, asking
 
 
@@ -101,6 +123,83 @@ def test_only_what_is_confirmed_is_returned():
 
 def test_without_a_decision_there_is_nothing_to_confirm():
     assert not press("down", "/", "g")[2]
+
+
+def test_a_merge_shows_what_it_takes_and_asks_what_both_changed():
+    found, under, _ = press("m", "y", "m", "<", "up", "i", "x", "g", "y", under=merging())
+    assert found == {1: Wanted(None, merge=True), 2: Wanted(A, merge=True)}
+    assert choices(under) == [Choice.MERGE, Choice.MERGE, Choice.OPEN]
+    assert under.summary() == "0 from A, 0 from B, 2 merged, 0 skipped, 1 open"
+    # Nothing is merged without the answer, nor where there is no base row.
+    _, under, _ = press("m", "escape", "down", "m", "y", "escape", "down", "m", under=merging())
+    assert choices(under) == [Choice.OPEN] * 3
+    _, under, _ = press("m", "y", "up", "r", under=merging())
+    assert under.merge_of(0) is None
+
+
+def test_what_a_merge_takes_from_where():
+    under = merging()
+    assert [under.merged(at, None) for at in range(3)] == [("", "a", "b"), ("", None, "b"), ()]
+    assert under.merged(1, B) == ("", "b", "b")
+    for at, one in enumerate(under.records[:2]):
+        assert panes.merge(one, under.merged(at, None)).row_count == 3
+    assert "both sides changed note" in under.merge(1)
+    assert under.merge(1, "newest") == "no commit times, or equal ones"
+
+
+def test_the_side_that_alone_changed_it_is_taken_and_turned_round():
+    under = Review(
+        [conflict(1, kind=ConflictKind.GUARD, b_op=None), conflict(2), conflict(3, **MERGED)]
+    )
+    assert choices(under)[0] is Choice.OPEN
+    assert (under.take_changed(0), choices(under)[0]) == ("", Choice.TAKE_A)
+    assert (under.invert(0), choices(under)[0]) == ("", Choice.TAKE_B)
+    assert "both sides changed it" in under.take_changed(1)
+    assert under.invert(1)
+    under.merge(2)
+    assert under.invert(2), "no column took a side"
+
+
+def test_selections_compose_and_a_key_is_about_all_of_them():
+    under = review()
+    for word, found in (
+        ("C", {0, 2, 3}),
+        ("X", {1}),
+        ("1", {1}),
+        ("2", set()),
+        ("A", {0, 1, 2, 3}),
+    ):
+        under.select(word)
+        assert under.selected == found, word
+    under.select_matching(selector.parse("id:1 | id:2", 0.0))
+    under.join("&")
+    under.select("U")
+    assert under.selected == {0}
+    under.join("|")
+    under.select("1")
+    assert (under.selected, under.targets(3)) == ({0, 1}, [0, 1])
+    under.select("")
+    assert (under.selected, under.targets(3)) == (frozenset(), [3])
+
+
+def test_keys_select():
+    _, under, _ = press("C", "<", "escape", ">")
+    assert choices(under) == [Choice.TAKE_A, Choice.TAKE_A, Choice.TAKE_B, Choice.TAKE_B]
+    _, under, _ = press("f", *("i", "d", "colon", "3"), "enter", "vertical_line", "1", "slash")
+    assert choices(under) == [Choice.OPEN, Choice.SKIP, Choice.SKIP, Choice.OPEN]
+    _, under, _ = press("f", "x", "enter", "question_mark", "escape", "d", "d", "x", ">")
+    assert choices(under)[0] is Choice.TAKE_A, "what cannot be read selects nothing"
+
+
+def test_where_the_changes_come_from_is_shown():
+    facts = {"a_gtid": "u:7", "a_seq": 12, "a_commit_us": 5, "note": "said", "possible": True}
+    console = Console(width=120, file=io.StringIO())
+    console.print(panes.details(conflict(1, **facts, sub_kinds=("overlap",), skew_bound_s=0.5)))
+    shown = console.file.getvalue()
+    for word in ("u:7", "12", "said", "overlap", "update", "1970-01-01", "may be no conflict"):
+        assert word in shown, word
+    assert [panes.op(conflict(1, b_op=None).entry, side) for side in (A, B)] == ["upd", "row"]
+    assert panes.op(conflict(1, b_op=None, b_image=None).entry, B) == "-"
 
 
 def test_a_terminal_is_needed(syncer):
