@@ -150,3 +150,50 @@ def test_killed_before_an_altered_table_is_marked_whole(pair, database, product)
     syncer.until_in_sync()
     assert present(pair, database)["t"] == {(1,): (1, 10, 5), (2,): (2, 2, 5), (3,): (3, 3, 5)}
     totals[f"probes killed on {pair.name}"] += 1
+
+
+MERGE_PROBES = (
+    "apply.committed.a:1",  # A has the merged row, the ledger does not know
+    "apply.finished.a:1",  # the ledger knows, and nothing has gone to B yet
+    "apply.written.a:1",  # A is about to have it
+    "apply.committed.b:1",  # it has gone on to B, the ledger does not know
+)
+MERGING = """
+[policy]
+rule = "delta:n then column_merge then hold"
+on_delete = "hold"
+"""
+
+
+@pytest.mark.parametrize(
+    ("pair", "probe"),
+    [
+        pytest.param(pair, probe, id=f"{pair}-{probe}")
+        for turn, probe in enumerate(MERGE_PROBES if FULL else MERGE_PROBES[:2])
+        for pair in (FLAVORS if FULL else (FLAVORS[turn % 2],))
+    ],
+    indirect=["pair"],
+)
+def test_killed_while_rows_are_merged(pair, database, product, tmp_path, probe):
+    """What both sides counted is counted once, and what each changed is there (INV-16)."""
+    rows = 20
+    pair.script(
+        "CREATE TABLE counted (id INT PRIMARY KEY, n INT NOT NULL, a INT NOT NULL, b INT NOT NULL)",
+        "INSERT INTO counted VALUES " + ",".join(f"({key},100,0,0)" for key in range(rows)),
+        db=database,
+    )
+    (tmp_path / "merging.toml").write_text(MERGING, "utf-8")
+    syncer = product("--config", tmp_path / "merging.toml")
+    syncer.until_in_sync()
+    for server, name, more in ((pair.a, "a", 1), (pair.b, "b", 20)):
+        server.script(f"UPDATE counted SET n=n+{more}, {name}=1", db=database)
+    start_doomed(syncer, probe).dies()
+    for server, name, more in ((pair.a, "a", 300), (pair.b, "b", 4000)):
+        server.script(f"UPDATE counted SET n=n+{more}, {name}=2 WHERE id % 2 = 0", db=database)
+    syncer.until_in_sync()
+    expected = {
+        (key,): (key, 121 if key % 2 else 4421, *((1, 1) if key % 2 else (2, 2)))
+        for key in range(rows)
+    }
+    assert present(pair, database)["counted"] == expected
+    totals[f"probes killed on {pair.name}"] += 1
