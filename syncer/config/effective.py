@@ -43,6 +43,7 @@ _POLICY_KEYS = (
     "on_tie",
     "on_null",
     "presence",
+    "on_truncate",
     "base",
     "custom_timeout_s",
     "clock_margin_s",

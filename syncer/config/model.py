@@ -15,7 +15,7 @@ from msgspec import Meta
 from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
-from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, Presence
+from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, OnTruncate, Presence
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
 from syncer.mysql.endpoint import SslMode
@@ -138,6 +138,13 @@ class PolicySection(Section, frozen=True, kw_only=True):
         Presence,
         _text("copy or hold: a row on one side only of which no stream ever told"),
     ] = Presence.COPY
+    on_truncate: Annotated[
+        OnTruncate,
+        _text(
+            "change_wins, hold or halt: a row that one side changed and the other one truncated away. change_wins: it comes back; "
+            "hold: a person decides; halt: and the table waits until then"
+        ),
+    ] = OnTruncate.CHANGE_WINS
     base: Annotated[
         BaseRow,
         _text(
@@ -182,6 +189,7 @@ class TableSection(Section, frozen=True, kw_only=True):
     on_tie: Annotated[OnTie | None, _text("as in [policy]")] = None
     on_null: Annotated[OnNull | None, _text("as in [policy]")] = None
     presence: Annotated[Presence | None, _text("as in [policy]")] = None
+    on_truncate: Annotated[OnTruncate | None, _text("as in [policy]")] = None
     base: Annotated[BaseRow | None, _text("as in [policy]")] = None
     custom_timeout_s: Annotated[
         Annotated[float, Meta(gt=0, le=60)] | None, _text("as in [policy]")

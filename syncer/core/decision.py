@@ -11,7 +11,7 @@ import msgspec
 from syncer.core.choosing import Conflict, choose, has_renewed
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
 from syncer.core.outcome import ALONE, Around, ConflictKind, Decision, RowFact, Verdict
-from syncer.core.policy import Policy, Presence
+from syncer.core.policy import OnTruncate, Policy, Presence
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 
@@ -69,6 +69,15 @@ def decide(
         changed = [side for side in SIDES if exact[side] or inexact[side]]
     if policy.direction.source is not None:
         return _one_way(policy, policy.direction.source, exact, inexact, marks, rows)
+    emptied = [side for side in SIDES if _truncated(side, exact, inexact, marks, rows)]
+    if emptied and policy.on_truncate is not OnTruncate.CHANGE_WINS:
+        halts = policy.on_truncate is OnTruncate.HALT
+        return Decision(
+            verdict=Verdict.HALT if halts else Verdict.HOLD,
+            conflict=ConflictKind.TRUNCATE_DML,
+            rule=f"on_truncate={policy.on_truncate}",
+            path="truncate",
+        )
     exactly = [side for side in SIDES if exact[side]]
     if len(exactly) == 2:
         return _conflict(marks, rows, policy, around)
@@ -78,7 +87,10 @@ def decide(
     if gone and any(_went_unseen(side, exact, inexact, marks, rows) for side in SIDES):
         return _conflict(marks, rows, policy, around)
     if len(exactly) == 1:
-        return _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)
+        found = _one_exact(exactly[0], inexact[exactly[0].other], marks, rows, policy)
+        if emptied and found.conflict is not None:
+            return msgspec.structs.replace(found, conflict=ConflictKind.TRUNCATE_DML)
+        return found
     if len(changed) == 1:
         return _one_inexact(changed[0], marks, rows)
     return _unknown_history(marks, rows, policy, around)
@@ -137,6 +149,25 @@ def _came_and_went(side: Side, marks: KeyMarks, rows: dict[Side, RowFact]) -> bo
 def _told(side: Side, marks: KeyMarks) -> bool:
     """An event said that rows of *side* went: the only inexact marks that may delete (INV-6)."""
     return marks.of(side).reason in {Reason.TRUNCATE, Reason.STATEMENT, Reason.CASCADE}
+
+
+def _truncated(
+    side: Side,
+    exact: dict[Side, bool],
+    inexact: dict[Side, bool],
+    marks: KeyMarks,
+    rows: dict[Side, RowFact],
+) -> bool:
+    """Say whether *side* truncated a row away that the other side changed; one inserted since both agreed was never there."""
+    other = side.other
+    return (
+        inexact[side]
+        and marks.of(side).reason is Reason.TRUNCATE
+        and not rows[side].present
+        and rows[other].present
+        and exact[other]
+        and not _new_row(marks.of(other))
+    )
 
 
 def _went_unseen(

@@ -124,6 +124,16 @@ def _unknown(policy: Policy) -> Iterator[Outcome]:
         copied = found.verdict is Verdict.COPY
         outcome = "the row is copied" if copied else _WAITING[found.verdict]
         yield Outcome(kinds=("presence_ambiguous",), when=when, outcome=outcome, rule=found.rule)
+    emptied = SideMarks(None, 5, 5, Reason.TRUNCATE)
+    rows = {Side.A: RowFact("a"), Side.B: RowFact(None)}
+    both = KeyMarks(_marks("u", 0), emptied)
+    found = decide(both, rows, dict.fromkeys(SIDES, _AT), policy)
+    yield Outcome(
+        kinds=("truncate_dml",),
+        when="one side truncated the table, the other one changed the row",
+        outcome="the row stays" if found.verdict is Verdict.COPY else _WAITING[found.verdict],
+        rule=found.rule,
+    )
 
 
 def _lines(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-from syncer.core.policy import Policy
+from syncer.core.policy import OnTruncate, Policy
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.schema import Column, TableSchema, counter_range
 from syncer.core.side import Direction
@@ -214,6 +214,8 @@ def depends_on_timing(policy: Policy) -> list[str]:
     if policy.direction is not Direction.BOTH:
         return []
     found = [f"{rule}: {_BY_TIME[rule.kind]}" for rule in policy.chain if rule.kind in _BY_TIME]
+    if policy.on_truncate is not OnTruncate.CHANGE_WINS:
+        found.append(f"on_truncate={policy.on_truncate}: {_BY_TIME[RuleKind.UPDATE_WINS]}")
     if policy.needs_base:
         found += [
             f"{rule}: a change that leaves {rule.column} as it was is noticed only where both changes meet in one comparison"

@@ -48,6 +48,7 @@ class ConflictKind(enum.StrEnum):
     RECREATE = "recreate"
     PRESENCE_AMBIGUOUS = "presence_ambiguous"
     DRIFT = "drift"
+    TRUNCATE_DML = "truncate_dml"
     APPLY_ERROR = "apply_error"
     UNIQUE_VIOLATION = "unique_violation"
     FK_PARENT_MISSING = "fk_parent_missing"
@@ -91,7 +92,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         winner: the side whose state travels to the other; None unless the verdict is COPY.
         conflict: its kind, where a journal entry is due; None for one-sided changes.
         rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
-        path: how the rule came to its result: rule, tie, null, clock, stale, custom, on_delete, incarnation, presence, exact,
+        path: how the rule came to its result: rule, tie, null, clock, stale, truncate, custom, on_delete, incarnation, presence, exact,
             direction, one_sided, merge, base.
         possible: it may be no conflict: one side's history is known inexactly.
         keeps: the loser's row is inserted again under a new key (``keep_both``).

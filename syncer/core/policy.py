@@ -14,7 +14,17 @@ import msgspec
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import Direction
 
-__all__ = ["BaseRow", "OnDelete", "OnNull", "OnTie", "Policy", "Presence", "Rule", "RuleKind"]
+__all__ = [
+    "BaseRow",
+    "OnDelete",
+    "OnNull",
+    "OnTie",
+    "OnTruncate",
+    "Policy",
+    "Presence",
+    "Rule",
+    "RuleKind",
+]
 
 
 class OnDelete(enum.StrEnum):
@@ -45,6 +55,14 @@ class Presence(enum.StrEnum):
 
     COPY = "copy"
     HOLD = "hold"
+
+
+class OnTruncate(enum.StrEnum):
+    """A row that one side changed and the other one truncated away."""
+
+    CHANGE_WINS = "change_wins"
+    HOLD = "hold"
+    HALT = "halt"
 
 
 class BaseRow(enum.StrEnum):
@@ -80,6 +98,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     clock_margin_s: float = 0.0
     max_future_s: float = 60.0
     base: BaseRow = BaseRow.AUTO
+    on_truncate: OnTruncate = OnTruncate.CHANGE_WINS
 
     @property
     def chain(self) -> tuple[Rule, ...]:

@@ -14,6 +14,7 @@ RULES = {
     "skipped": "skip",
     "asked": "custom:bigger:decide then prefer:b",
     "tested": "equals:note=from b then hold",
+    "emptied": 'prefer:a"\non_truncate = "hold',
 }
 FUNCTION = """
 def decide(kind, a, b, base, meta):
@@ -49,6 +50,7 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
             f"UPDATE asked {change}",
             "UPDATE asked SET n=5 WHERE id=3",
             f"UPDATE tested {change} WHERE id=1",
+            f"UPDATE emptied {change} WHERE id=1" if name == "a" else "TRUNCATE TABLE emptied",
             db=database,
         )
     syncer.until_in_sync(codes=(1,))
@@ -77,6 +79,10 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
         "held",
         "skipped",
     ]
+
+    # Truncated on one side: what the other one changed waits, all else goes.
+    assert [sorted(both) for both in found["emptied"]] == [[(1,)], []]
+    assert (status["emptied1"].kind, status["emptied1"].status) == ("truncate_dml", "held")
 
     # Halted: its other rows wait too, until the conflict is answered; a start changes nothing.
     pair.a.script("UPDATE halted SET note='later' WHERE id=2", db=database)

@@ -20,7 +20,7 @@ from syncer.errors import ConfigError, ExitCode
 if TYPE_CHECKING:
     from syncer.core.policy import Policy
 
-_MODIFIERS = ("on_delete", "on_tie", "on_null", "presence", "base", "direction")
+_MODIFIERS = ("on_delete", "on_tie", "on_null", "presence", "on_truncate", "base", "direction")
 
 
 @click.group(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncer.core.decision import RowFact, decide
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, Policy, Presence
+from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, OnTruncate, Policy, Presence
 from syncer.core.rules import parse_chain
 from syncer.core.side import Direction, Side
 from syncer.core.visibility import Horizon
@@ -73,6 +73,7 @@ _TYPES = {
     "on_null": OnNull,
     "presence": Presence,
     "base": BaseRow,
+    "on_truncate": OnTruncate,
     "direction": Direction,
 }
 

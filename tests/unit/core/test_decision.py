@@ -111,7 +111,7 @@ def test_a_new_row_under_a_baseline_is_no_conflict():
 
 
 def test_an_update_against_an_unknown_absence_restores_the_row_and_says_so():
-    found = judge(exact("u"), inexact(Reason.TRUNCATE), row("a"), ABSENT)
+    found = judge(exact("u"), inexact(Reason.STATEMENT), row("a"), ABSENT)
     assert (found.winner, found.conflict, found.possible) == (A, K.UPDATE_DELETE, True)
 
 
@@ -466,6 +466,33 @@ def test_a_truncate_takes_no_row_that_the_other_side_changed():
     for ops in ("i", "u", "di"):
         found = judge(inexact(Reason.TRUNCATE), exact(ops), ABSENT, row("b"))
         assert (found.verdict, found.winner) == (COPY, B)
+
+
+@pytest.mark.parametrize(("on_truncate", "verdict"), [("hold", HOLD), ("halt", Verdict.HALT)])
+@pytest.mark.parametrize("rule", ["hold", "prefer:a", "prefer:b", "newest then hold"])
+def test_what_was_changed_and_truncated_away_may_wait_for_a_person(on_truncate, verdict, rule):
+    chosen = policy(rule, on_truncate=on_truncate)
+    gone = inexact(Reason.TRUNCATE)
+    for truncated in (gone, both(exact("u"), gone)):
+        for ops in ("u", "di"):
+            found = judge(truncated, exact(ops), ABSENT, row("b"), chosen)
+            assert (found.verdict, found.conflict) == (verdict, K.TRUNCATE_DML)
+            found = judge(exact(ops), truncated, row("a"), ABSENT, chosen)
+            assert (found.verdict, found.rule) == (verdict, f"on_truncate={on_truncate}")
+    # What nobody changed goes, what was inserted since is new, a deleted row is gone anyway.
+    assert judge(gone, CLEAN, ABSENT, row("b"), chosen).winner is A
+    inserted = judge(gone, exact("i"), ABSENT, row("b"), chosen)
+    assert inserted.verdict is COPY
+    assert judge(gone, exact("d"), ABSENT, ABSENT, chosen).verdict is Verdict.EQUAL
+    purged = judge(inexact(Reason.PURGED), exact("u"), ABSENT, row("b"), chosen)
+    assert (purged.verdict, purged.conflict) == (COPY, K.UPDATE_DELETE)
+    one_way = policy(rule, on_truncate=on_truncate, direction="a-to-b")
+    assert judge(gone, exact("u"), ABSENT, row("b"), one_way).winner is A
+
+
+def test_a_row_that_comes_back_after_a_truncate_is_journaled_as_such():
+    found = judge(inexact(Reason.TRUNCATE), exact("u"), ABSENT, row("b"))
+    assert (found.conflict, found.possible) == (K.TRUNCATE_DML, True)
 
 
 def test_a_row_inserted_after_a_truncate_replaces_the_other_side_s():

@@ -33,7 +33,11 @@ def test_every_kind_is_told_and_nothing_is_left_open(rule):
     chosen = policy(rule)
     assert holes(chosen) == []
     found = explain(chosen)
-    assert {kind for one in found for kind in one.kinds} == {*ALL, "presence_ambiguous"}
+    assert {kind for one in found for kind in one.kinds} == {
+        *ALL,
+        "presence_ambiguous",
+        "truncate_dml",
+    }
     assert all(one.outcome and one.rule for one in found)
     assert not any("nobody" in one.rule for one in found)
 

@@ -165,6 +165,7 @@ def test_what_the_linter_calls_closed_is_decided(rule, cell):
         ("oldest", {"on_tie": "hold"}, True),
         ("lowest_version:v", {"on_tie": "hold", "on_delete": "hold"}, True),
         ("prefer:a", {}, True),
+        ("hold", {"on_truncate": "halt"}, True),
         ("update_wins then hold", {}, True),
         ("equals:region=eu then hold", {}, True),
         ("custom:m:f then hold", {}, True),
