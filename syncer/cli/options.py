@@ -258,6 +258,25 @@ throttle_options = _stack(
         type=click.Path(dir_okay=False),
         help="Pause whole-table comparisons while this file exists.",
     ),
+    click.option(
+        "--replica",
+        type=CommaList(),
+        multiple=True,
+        metavar="SIDE=HOST[:PORT]",
+        help="Pause whole-table comparisons while this replica of a side is behind, as in a=db3:3306.",
+    ),
+    click.option(
+        "--find-replicas",
+        is_flag=True,
+        default=None,
+        help="Ask both servers for their replicas, and watch those, too.",
+    ),
+    click.option(
+        "--max-replica-lag",
+        type=click.FloatRange(0, 86_400),
+        metavar="SECONDS",
+        help="How far a replica may be behind.  [default: 10]",
+    ),
 )
 """When whole-table work gives way."""
 
@@ -313,6 +332,9 @@ def load(options: dict[str, Any], *, need_pair: bool = True, log_in: bool = True
             "max_load": _limits(_flat(options.get("max_load"))),
             "rows_per_s": options.get("max_rows_per_second"),
             "pause_file": options.get("pause_file"),
+            "replicas": _flat(options.get("replica")),
+            "find_replicas": options.get("find_replicas"),
+            "replica_lag_max_s": options.get("max_replica_lag"),
         },
         "log": {"format": options.get("log_format"), "level": options.get("log_level")},
     }

@@ -16,6 +16,7 @@ from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
 from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, OnTruncate, Presence
+from syncer.core.replica import parse_replica
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
 from syncer.mysql.endpoint import SslMode
@@ -377,6 +378,20 @@ class ThrottleSection(Section, frozen=True, kw_only=True):
     pause_file: Annotated[
         str | None, _text("pause while this file exists", "/run/syncer/pause")
     ] = None
+    replicas: Annotated[
+        tuple[str, ...],
+        _text(
+            "pause while one of these replicas of a primary is behind; asked with that side's account",
+            '["a=db3:3306", "b=db4"]',
+        ),
+    ] = ()
+    find_replicas: Annotated[
+        bool, _text("ask both primaries for replicas that say where they are (report_host), too")
+    ] = False
+    replica_lag_max_s: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="seconds that a replica may be behind"),
+    ] = 10.0
 
     def loads(self) -> dict[str, int]:
         """Return the limits of ``max_load`` by variable. Raises ValueError where one is not ``NAME=NUMBER``."""
@@ -390,6 +405,8 @@ class ThrottleSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self.loads()
+        for text in self.replicas:
+            parse_replica(text)
 
 
 class HeartbeatSection(Section, frozen=True, kw_only=True):

@@ -55,6 +55,12 @@ class Flavor(enum.StrEnum):
             return "SHOW ALL SLAVES STATUS"
         return "SHOW REPLICA STATUS" if version >= (8, 0, 22) else "SHOW SLAVE STATUS"
 
+    def replica_hosts(self, version: Version) -> str:
+        """The statement that lists the servers that replicate from this one."""
+        if self is Flavor.MARIADB:
+            return "SHOW SLAVE HOSTS"
+        return "SHOW REPLICAS" if version >= (8, 0, 22) else "SHOW SLAVE HOSTS"
+
     def session_settings(self, statement_timeout_s: float) -> dict[str, str]:
         """
         Settings that only this flavour has, as variable -> SQL text, for every session of ours.

@@ -42,6 +42,7 @@ from syncer.service.pulse import Pulse, clocks
 from syncer.service.reading import PairReader
 from syncer.service.reconciler import Reconciler
 from syncer.service.rehearsal import Rehearsal
+from syncer.service.replicas import ReplicaWatch
 from syncer.service.reports import Observer, RunReport
 from syncer.service.restart import ledger_is_behind, raise_epochs, settle
 from syncer.service.restoring import Restorer
@@ -311,7 +312,10 @@ class Run:
         )
         reader = PairReader(workers, progress, ending, self._probe)
         writers = {side: d for side, d in deliveries.items() if isinstance(d, Delivery)}
-        throttle = Throttle(config.throttle, workers, clock, self._log)
+        replicas = ReplicaWatch(config, clock, self._log)
+        stack.callback(replicas.close)
+        replicas.start()
+        throttle = Throttle(config.throttle, workers, clock, self._log, lagging=replicas.reason)
         copier = (
             RangeCopier(ledger, catalog, reader, writers, throttle, clock, self._log, self._probe)
             if writers

@@ -1,11 +1,13 @@
 """
-Giving way: whole-table comparisons and copies pause while a primary is busy, and keep below a rate.
+Giving way: whole-table comparisons and copies pause while a primary is busy or a replica behind, and keep below a rate.
 
 Live changes are never held up: they cost what the application's own changes cost, and waiting would only let them pile up.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -21,6 +23,11 @@ BURST_S = 1.0
 """So much of the rate may be used at once."""
 
 
+def nobody() -> str | None:
+    """No replica is watched."""
+    return None
+
+
 class Throttle:
     """Says whether the next chunk may be read. Used by the reconciler's thread alone; ``reason`` may be read anywhere."""
 
@@ -30,13 +37,16 @@ class Throttle:
         workers: Workers,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
+        *,
+        lagging: Callable[[], str | None] = nobody,
     ) -> None:
-        """Take the limits; nothing is asked yet."""
+        """Take the limits; nothing is asked yet. *lagging* says which replicas are behind; it must not block."""
         self._limits = limits
         self._load = limits.loads()
         self._workers = workers
         self._clock = clock
         self._log = log
+        self._lagging = lagging
         self._looked: float | None = None
         self._busy: str | None = None
         self._used_until = float("-inf")
@@ -48,8 +58,8 @@ class Throttle:
 
         Raises TransientDatabaseError where a server that is to be asked does not answer.
         """
-        reason = self._paused() or self._load_above() or self._too_fast()
-        if (reason is None) != (self.reason is None):
+        reason = self._paused() or self._load_above() or self._lagging() or self._too_fast()
+        if _without_numbers(reason) != _without_numbers(self.reason):
             if reason is None:
                 self._log.info("throttle.ended")
             else:
@@ -93,3 +103,8 @@ class Throttle:
             f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", tuple(self._load)
         )
         return {str(name).lower(): int(value) for name, value in rows if str(value).isdecimal()}
+
+
+def _without_numbers(reason: str | None) -> str | None:
+    """A load that goes up and down is no news."""
+    return None if reason is None else re.sub(r"\d+", "", reason)

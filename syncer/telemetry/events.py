@@ -33,6 +33,7 @@ DESCRIPTIONS = {
     "table.mark_owed": "an earlier run ended before it marked an altered table: it is compared whole",
     "table.schema_changed": "a table was altered: it is looked at anew",
     "throttle.began": "whole-table comparisons give way",
+    "throttle.replicas_found": "the replicas that both servers told of: whole-table comparisons wait for them",
     "throttle.ended": "whole-table comparisons go on",
     "table.paused": "a table's definitions do not fit each other: it waits, and its changes are kept in mind",
     "table.halted": "a rule has halted a table: it waits until the conflict is answered",

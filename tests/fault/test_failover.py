@@ -10,6 +10,7 @@ import pytest
 from testbed import dataset, oracle
 from testbed.provision import Pair
 from testbed.proxy import Proxy
+from testbed.replication import replicate
 from testbed.servers import Server
 from testbed.workload import Workload
 from tests.fault.runner import FULL, check_nothing_lost, present
@@ -48,26 +49,6 @@ def own_pair(fresh_server: Callable[..., Endpoint], flavor: str) -> Pair:
         dataset.create(server, "shop")
         dataset.load(server, "shop", 200)
     return pair
-
-
-def replicate(source: Endpoint, replica: Endpoint) -> None:
-    """Make *replica* one of *source*, with the same administrator."""
-    replica.script(
-        "SET SESSION sql_log_bin = 0",
-        f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{source.password}'",
-        f"ALTER USER 'root'@'%' IDENTIFIED BY '{source.password}'",
-    )
-    replica.password = source.password
-    mysql = replica.flavor == "mysql"
-    word = "SOURCE" if mysql else "MASTER"
-    login = f"{word}_HOST='{source.host}', {word}_PORT={source.port}, {word}_USER='root', {word}_PASSWORD='{source.password}'"
-    if mysql:
-        replica.script(
-            f"CHANGE REPLICATION SOURCE TO {login}, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1",
-            "START REPLICA",
-        )
-    else:
-        replica.script(f"CHANGE MASTER TO {login}, MASTER_USE_GTID=slave_pos", "START SLAVE")
 
 
 def caught_up(source: Endpoint, replica: Endpoint) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed import oracle
+from testbed.replication import replicate
 from tests.integration.harness import wait_until
 
 
@@ -31,3 +32,49 @@ def test_a_baseline_waits_while_live_changes_flow(pair, database, product):
     free.ledger = syncer.ledger
     free.until_in_sync()
     assert oracle.differences(oracle.read_pair(pair, database)) == []
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_baseline_waits_for_the_replicas_of_both_sides(pair, database, product, fresh_server):
+    """One is named, the other one found; one that stands still holds the comparison up, and no live change."""
+    stopped = {"mysql": "STOP REPLICA SQL_THREAD", "mariadb": "STOP SLAVE SQL_THREAD"}
+    started = {"mysql": "START REPLICA SQL_THREAD", "mariadb": "START SLAVE SQL_THREAD"}
+    replicas = []
+    for server in pair.sides:
+        replica = fresh_server(server.flavor, options={"report-host": server.host})
+        replicate(server, replica, from_now=True)
+        replica.script("SET SESSION sql_log_bin = 0", f"CREATE DATABASE {database}")
+        replica.script(stopped[server.flavor])
+        replicas.append(replica)
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)
+    pair.a.script(f"INSERT INTO {database}.t VALUES (1, 1), (2, 2), (3, 3)")
+    syncer = product("--replica", f"a={replicas[0].host}:{replicas[0].port}", "--find-replicas")
+    running = syncer.start()
+
+    def waits_for(*sides: str) -> None:
+        names = [
+            f"replica {one.host}:{one.port} of side {side} does not replicate"
+            for side, one in zip("ab", replicas, strict=True)
+        ]
+
+        def said(event):
+            return event.get("event") == "throttle.began" and [
+                side for side, name in zip("ab", names, strict=True) if name in event["reason"]
+            ] == list(sides)
+
+        running.wait_event(f"a pause for {sides}", said)
+
+    waits_for("a", "b")
+    pair.b.script(f"INSERT INTO {database}.t VALUES (9, 9)")
+    wait_until(
+        "a live change travels",
+        lambda: ((9,) in (found := oracle.read_table(pair.a, database, "t")), found),
+    )
+    assert list(oracle.read_table(pair.b, database, "t")) == [(9,)], "the baseline did not wait"
+    replicas[0].script(started[pair.a.flavor])
+    waits_for("b")
+    replicas[1].script(started[pair.b.flavor])
+    running.wait_event("the end", lambda event: event.get("event") == "throttle.ended")
+    syncer.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    running.stop().must(0)

@@ -3,7 +3,9 @@
 import pytest
 import structlog
 
-from syncer.config.model import ThrottleSection
+from syncer.config import Config
+from syncer.config.model import FileConfig, ThrottleSection
+from syncer.service.replicas import ASKING, ReplicaWatch
 from syncer.service.sides import Workers
 from syncer.service.throttle import Throttle
 
@@ -17,10 +19,10 @@ class FakeClock:
     now = monotonic
 
 
-def throttle(clock, **limits):
+def throttle(clock, lagging=lambda: None, **limits):
     section = ThrottleSection(max_load=(), **limits)
     nobody = Workers.__new__(Workers)  # asking it would fail
-    return Throttle(section, nobody, clock, structlog.get_logger())
+    return Throttle(section, nobody, clock, structlog.get_logger(), lagging=lagging)
 
 
 def test_nothing_holds_up_what_has_no_limit():
@@ -77,3 +79,29 @@ def test_limits_by_name():
 def test_a_limit_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match="max_load"):
         ThrottleSection(max_load=(text,))
+
+
+def test_a_replica_that_is_behind_is_waited_for_and_said_once():
+    said = ["replica db3:3306 of side a is 40 s behind, more than 10"]
+    one = throttle(FakeClock(), lagging=lambda: said[0])
+    with structlog.testing.capture_logs() as logs:
+        assert not one.free()
+        assert one.reason == said[0]
+        said[0] = said[0].replace("40", "12")
+        assert not one.free()
+        said[0] = None
+        assert one.free()
+    assert [line["event"] for line in logs] == ["throttle.began", "throttle.ended"]
+
+
+def test_nobody_is_asked_where_no_replica_is_named():
+    config = Config(file=FileConfig())
+    watch = ReplicaWatch(config, FakeClock(), structlog.get_logger())
+    watch.start()
+    assert watch.reason() is None
+    watch.close()
+
+
+def test_replicas_that_were_not_asked_yet_are_waited_for():
+    config = Config(file=FileConfig(throttle=ThrottleSection(replicas=("a=db3",))))
+    assert ReplicaWatch(config, FakeClock(), structlog.get_logger()).reason() == ASKING
