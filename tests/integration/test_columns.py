@@ -175,6 +175,30 @@ def test_values_never_run_into_each_other(opened, database, one, other):
     assert seen[0] != seen[1]
 
 
+ZEROS = {
+    "int": "0", "bigint unsigned": "0", "decimal(10,2)": "0.0", "float": "0.0", "double": "0.0", "bit(9)": "b'0'", "year": "0",
+    "date": "'0000-00-00'", "datetime(3)": "'0000-00-00'", "timestamp": "'0000-00-00'", "time": "'00:00:00'", "char(4)": "''",
+    "varchar(9)": "''", "varbinary(9)": "''", "blob": "''", "text": "''", "enum('','x')": "0", "set('x')": "''", "json": "'null'",
+}  # fmt: skip
+
+
+def test_nothing_is_another_value_than_zero(opened, database):
+    """0.0 and '' against NULL, in a column of every type."""
+    session = opened[Side.A]
+    columns = ", ".join(f"c{at} {kind} NULL" for at, kind in enumerate(ZEROS))
+    session.execute(f"CREATE TABLE {database}.t (id int PRIMARY KEY, {columns})")
+    session.execute(f"INSERT INTO {database}.t (id) VALUES (1)")
+    schema = schema_of(session, database)
+    nothing = digests(session, schema)
+    seen = {str(nothing)}
+    for at, zero in enumerate(ZEROS.values()):
+        session.execute(f"UPDATE {database}.t SET c{at} = {zero}")
+        seen.add(str(digests(session, schema)))
+        session.execute(f"UPDATE {database}.t SET c{at} = NULL")
+        assert digests(session, schema) == nothing
+    assert len(seen) == len(ZEROS) + 1
+
+
 def test_equal_edits_in_an_even_number_of_rows_change_a_chunks_digest(opened, database):
     """The classic CRC32/XOR digest is blind to them."""
     a, b = opened.values()
