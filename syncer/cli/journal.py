@@ -155,6 +155,9 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         when = text.moment_us(getattr(entry, f"{side.value}_commit_us"))
         if op is not None:
             facts.add_row(f"last on {side.value.upper()}", f"{op.name.lower()}  {when}")
+        columns = getattr(entry, f"{side.value}_columns")
+        if columns:
+            facts.add_row("", f"changed {', '.join(columns)}")
         gtid, server_id = (getattr(entry, f"{side.value}_{name}") for name in ("gtid", "server_id"))
         if server_id is not None:
             said = f"transaction {gtid}  " if gtid else ""

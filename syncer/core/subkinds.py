@@ -71,6 +71,27 @@ def sub_kinds(
     return tuple(dict.fromkeys(found))
 
 
+def changed_columns(
+    names: Sequence[str], rows: Mapping[Side, Cells], base: Cells
+) -> dict[Side, tuple[str, ...]]:
+    """
+    Return the columns that each side changed since both agreed, where the base and both rows are known; else nothing.
+
+    One that the base cannot tell is changed where the rows differ.
+    """
+    a, b = rows[Side.A], rows[Side.B]
+    if a is None or b is None or base is None or not len(a) == len(b) == len(base) == len(names):
+        return {}
+    return {
+        side: tuple(
+            name
+            for name, mine, theirs, was in zip(names, one, other, base, strict=True)
+            if mine != (theirs if was is None else was)
+        )
+        for side, one, other in ((Side.A, a, b), (Side.B, b, a))
+    }
+
+
 def _inexact(marks: SideMarks, lower: int | None) -> bool:
     return marks.inexact_first is not None and (lower is None or marks.inexact_first <= lower)
 

@@ -148,6 +148,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         sub_kinds: finer words for it (``core/subkinds.py``).
         a_gtid, b_gtid: of transaction a_seq and b_seq; None where it is not known any more, or has none.
         a_server_id, b_server_id: of the server that logged that transaction first; None where it is not known.
+        a_columns, b_columns: what that side changed since both agreed; None where the base row, or a row, is not known.
         skew_bound_s: how far the servers' clocks were apart at most; None where it was not known.
     """
 
@@ -184,6 +185,8 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     a_server_id: int | None = None
     b_server_id: int | None = None
     skew_bound_s: float | None = None
+    a_columns: tuple[str, ...] | None = None
+    b_columns: tuple[str, ...] | None = None
     result_image: tuple[str | None, ...] | None = None
 
 

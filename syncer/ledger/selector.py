@@ -65,6 +65,12 @@ def _column(pattern: str) -> Match:
     return lambda record: any(fnmatchcase(name, pattern) for name in differing(record.entry))
 
 
+def _kind(pattern: str) -> Match:
+    return lambda record: any(
+        fnmatchcase(kind, pattern) for kind in (record.entry.kind, *record.entry.sub_kinds)
+    )
+
+
 def _winner(side: str) -> Match:
     if side not in {"a", "b", "none"}:
         raise ValueError(f"won:{side}: name a, b or none")
@@ -78,7 +84,7 @@ def _id(number: str) -> Match:
 
 
 NAMES: dict[str, tuple[Callable[[str], Match], str]] = {
-    "kind": (_glob(lambda r: r.entry.kind.value), "the kind of conflict"),
+    "kind": (_kind, "the kind of conflict, or one of its sub-kinds"),
     "table": (_table, "the table; without a dot in any database"),
     "column": (_column, "a column in which the two rows differ; any where one row is absent"),
     "key": (_glob(lambda r: ",".join(r.entry.key)), "the key, its parts joined by commas"),

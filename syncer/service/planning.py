@@ -21,7 +21,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
 from syncer.core.stale import STALE
-from syncer.core.subkinds import sub_kinds
+from syncer.core.subkinds import changed_columns, sub_kinds
 from syncer.core.visibility import Horizon
 from syncer.ledger.images import KeptImage
 from syncer.ledger.records import ClaimedKey, ConflictEntry, IntentItem, Restoration
@@ -202,6 +202,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for side, touch in ((Side.A, a), (Side.B, b))
         )
         kind = kind or self.decision.conflict or ConflictKind.DRIFT
+        cells = self._cells()
+        changed = changed_columns(self.table.written, cells, self.base.cells)
         merged = self.decision.merged
         return ConflictEntry(
             table=str(self.table.name),
@@ -230,21 +232,27 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             b_commit_us=b.commit_us if b else 0,
             possible=self.decision.possible,
             note=note,
-            sub_kinds=self._sub_kinds(kind),
+            sub_kinds=self._sub_kinds(kind, cells),
             a_gtid=from_a.gtid if from_a else None,
             b_gtid=from_b.gtid if from_b else None,
             a_server_id=from_a.server_id if from_a else None,
             b_server_id=from_b.server_id if from_b else None,
             skew_bound_s=self.skew_bound_s,
+            a_columns=changed.get(Side.A),
+            b_columns=changed.get(Side.B),
         )
 
-    def _sub_kinds(self, kind: ConflictKind) -> tuple[str, ...]:
-        rows: dict[Side, tuple[str, ...] | None] = {
-            side: tuple(split_image(row.image)) if row is not None and row.whole else None
-            for side, row in self.group.rows.items()
-            if self.base.cells is not None
+    def _cells(self) -> dict[Side, Sequence[str] | None]:
+        """Return the literals of both rows, where there is a base to compare them with."""
+        rows, known = self.group.rows, self.base.cells is not None
+        return {
+            side: split_image(row.image) if known and (row := rows[side]) and row.whole else None
+            for side in SIDES
         }
-        cells = {side: rows.get(side) for side in SIDES}
+
+    def _sub_kinds(
+        self, kind: ConflictKind, cells: Mapping[Side, Sequence[str] | None]
+    ) -> tuple[str, ...]:
         found = sub_kinds(kind, self.marks, self.lower, cells, self.base.cells)
         named = tuple(one.value for one in found)
         return (*named, STALE) if self.stale and kind is self.decision.conflict else named

@@ -57,7 +57,7 @@ def selector_options(command: Any) -> Any:
                 "--kind",
                 metavar="GLOB",
                 multiple=True,
-                help="Only of these kinds, as update_delete; repeat it.",
+                help="Only of these kinds or sub-kinds, as update_delete or overlap; repeat it.",
             ),
             click.option(
                 "--table",

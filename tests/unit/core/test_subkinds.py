@@ -7,7 +7,7 @@ import pytest
 from syncer.core.mark import KeyMarks, Reason
 from syncer.core.outcome import ConflictKind
 from syncer.core.side import Side
-from syncer.core.subkinds import sub_kinds
+from syncer.core.subkinds import changed_columns, sub_kinds
 from tests.unit.core.facts import both, exact, inexact
 
 A, B = Side.A, Side.B
@@ -33,6 +33,22 @@ BOTH = KeyMarks(exact(), exact())
 def test_columns_that_both_sides_changed(a, b, base, found):
     assert sub_kinds(UPDATE, BOTH, LOWER, {A: a, B: b}, base) == found
     assert sub_kinds(UPDATE, BOTH, LOWER, {A: b, B: a}, base) == found
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "base", "found"),
+    [
+        (("1", "x"), ("2", "o"), ("1", "o"), (("y",), ("x",))),
+        (("2", "o"), ("2", "o"), ("1", "o"), (("x",), ("x",))),
+        (("1", "o"), ("2", "o"), ("1", "o"), ((), ("x",))),
+        (("1", "x"), ("1", "y"), (None, None), (("y",), ("y",))),
+        (("1", "x"), ("1", "y"), None, None),
+        (None, ("1", "y"), ("1", "o"), None),
+    ],
+)
+def test_what_each_side_changed(a, b, base, found):
+    changed = changed_columns(("x", "y"), {A: a, B: b}, base)
+    assert changed == ({} if found is None else {A: found[0], B: found[1]})
 
 
 @pytest.mark.parametrize(

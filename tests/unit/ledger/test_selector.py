@@ -13,7 +13,11 @@ from syncer.ledger import ConflictEntry, ConflictRecord, ConflictStatus, selecto
 
 NOW = 1_000_000.0
 ENTRIES = {
-    1: {"kind": ConflictKind.UPDATE_UPDATE, "detected_at": NOW - 60},
+    1: {
+        "kind": ConflictKind.UPDATE_UPDATE,
+        "detected_at": NOW - 60,
+        "sub_kinds": ("overlap", "stale_ts"),
+    },
     2: {
         "kind": ConflictKind.UPDATE_DELETE,
         "detected_at": NOW - 7200,
@@ -68,6 +72,8 @@ RECORDS = [record(number, **facts) for number, facts in ENTRIES.items()]
         ("table:*.orders kind:insert*", [3]),
         ("kind:insert* | table:crm.*", [2, 3]),
         ("kind:insert_insert or kind:update_delete and table:shop.*", [3]),
+        ("kind:stale_*", [1]),
+        ("!kind:overlap", [2, 3]),
         ("(kind:insert_insert or kind:update_delete) and table:shop.*", [3]),
         ("!(kind:insert_insert | kind:update_delete)", [1]),
         ("!!id:1", [1]),

@@ -246,6 +246,7 @@ def test_an_entry_names_the_transactions_of_both_sides_where_they_are_known():
     assert (entry.a_gtid, entry.a_server_id) == ("uuid:6", 11)
     assert (entry.b_gtid, entry.b_server_id) == (None, 12)
     assert (entry.sub_kinds, entry.skew_bound_s) == (("overlap",), 0.5)
+    assert (entry.a_columns, entry.b_columns) == (("note",), ("note",))
     named.clear()
     entry = found.entry(3.0, winner=A)
     assert (entry.a_gtid, entry.a_server_id) == (None, None)
