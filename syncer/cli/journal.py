@@ -174,6 +174,8 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         facts.add_row("possible", "one side's history is not known exactly: it may be no conflict")
     if entry.policy_version:
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
+    if entry.expires_at is not None and record.status.value == "skipped":
+        facts.add_row("held again", text.moment(entry.expires_at))
     if entry.note:
         facts.add_row("note", entry.note)
     if asked is not None:
@@ -247,6 +249,8 @@ def taken(takes: Sequence[tuple[ConflictRecord, Wanted]]) -> list[dict[str, obje
     found: list[dict[str, object]] = []
     for record, one in takes:
         said: dict[str, object] = {"conflict_id": record.conflict_id, "take": one.word}
+        if one.until is not None:
+            said["until"] = one.until
         if one.merge:
             said["else"] = None if one.side is None else one.side.value
         found.append(said)
@@ -260,6 +264,11 @@ def _outcome(record: ConflictRecord, one: Wanted, *, dry_run: bool) -> str:
     entry = record.entry
     if entry.path == SIZE:
         return f"it {'would be' if dry_run else 'is'} decided anew"
+    if one.skip:
+        also = "" if one.until is None else f" until {text.moment(one.until)}"
+        return f"the difference {'would be' if dry_run else 'is'} accepted{also}"
+    if one.word == "hold":
+        return f"it {'would be' if dry_run else 'is'} opened again"
     if one.merge:
         also = "" if one.side is None else f", side {one.side} where both changed a column"
         return f"both rows {'would be' if dry_run else 'are'} merged{also}"

@@ -283,6 +283,15 @@ class JournalSection(Section, frozen=True, kw_only=True):
             "0: none",
         ),
     ] = 100_000
+    skip_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="days after which a difference that was skipped, by a rule or a person, is held again; 0: not before either "
+            "side changes the row",
+        ),
+    ] = 0
     redact: Annotated[
         tuple[str, ...],
         _text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +19,15 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ConflictEntry).decode
 
 TOP_ID = (1 << 63) - 1
+_SKIPS_END = "skips_end"
+"""Names the time at which the first of what is skipped is held again."""
 
 
 class Journal(Store):
     """The part of the ledger that people read."""
+
+    skip_s = 0.0
+    """For so long a difference is skipped where nobody said; 0: until either side changes the row again."""
 
     def journal_held(self, entries: Sequence[ConflictEntry], *, skipped: bool = False) -> list[int]:
         """
@@ -36,8 +42,7 @@ class Journal(Store):
         now = self._clock.now()
         with self._writing():
             if skipped:
-                status = ConflictStatus.SKIPPED
-                return [self._add_conflict(entry, status, None, now) for entry in entries]
+                return [self._add_skipped(entry, now) for entry in entries]
             return [self._same_held(entry) or self._add_held(entry, now) for entry in entries]
 
     def _same_held(self, entry: ConflictEntry) -> int | None:
@@ -50,6 +55,33 @@ class Journal(Store):
                     self._db.execute(jq.SET_ENTRY, (_encode(noted).decode(), number))
                 return int(number)
         return None
+
+    def _add_skipped(self, entry: ConflictEntry, now: float) -> int:
+        if entry.expires_at is None and self.skip_s:
+            entry = msgspec.structs.replace(entry, expires_at=now + self.skip_s)
+        if entry.expires_at is not None:
+            due = self._get_meta(_SKIPS_END)
+            self._put_meta(_SKIPS_END, repr(min(float(due or math.inf), entry.expires_at)))
+        return self._add_conflict(entry, ConflictStatus.SKIPPED, None, now)
+
+    def open_skipped(self, limit: int = 500) -> int:
+        """Hold again what was skipped until now, at most *limit*; return how many. Most calls read one value."""
+        now = self._clock.now()
+        with self._reading():
+            if float(self._get_meta(_SKIPS_END) or math.inf) > now:
+                return 0
+        with self._writing() as db:
+            rows = db.execute(jq.SKIPS_ENDED, (now, limit)).fetchall()
+            for number, text in rows:
+                entry = msgspec.structs.replace(
+                    _decode(text), note="it was skipped until now", expires_at=None
+                )
+                db.execute(jq.SET_ENTRY, (_encode(entry).decode(), number))
+                db.execute(jq.SET_STATUS, (ConflictStatus.HELD.value, now, number))
+            # What begins to be skipped later brings its own time.
+            (due,) = db.execute(jq.NEXT_SKIP_END).fetchone()
+            self._put_meta(_SKIPS_END, repr(math.inf if due is None else float(due)))
+            return len(rows)
 
     def _add_held(self, entry: ConflictEntry, now: float) -> int:
         return self._add_conflict(entry, ConflictStatus.HELD, None, now)

@@ -28,6 +28,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 HELD_ENTRIES = """
 SELECT id, entry FROM conflict WHERE table_name = ? AND key = ? AND status = 'held' ORDER BY id DESC
 """
+SKIPS_ENDED = """
+SELECT id, entry FROM conflict WHERE status = 'skipped' AND json_extract(entry, '$.expires_at') <= ? LIMIT ?
+"""
+NEXT_SKIP_END = (
+    "SELECT min(json_extract(entry, '$.expires_at')) FROM conflict WHERE status = 'skipped'"
+)
 SET_ENTRY = "UPDATE conflict SET entry = ? WHERE id = ?"
 SET_STATUS = "UPDATE conflict SET status = ?, changed_at = ? WHERE id = ?"
 SUPERSEDE = "UPDATE conflict SET status = 'superseded', changed_at = ? WHERE id = ? AND status IN ('held', 'skipped')"
@@ -65,7 +71,7 @@ WHERE p.id < 0 GROUP BY p.table_id, p.key ORDER BY max(p.id) DESC
 # --- what is kept for a time, and rows to be restored ----------------------------------------------------------------
 
 OLD_ENTRIES = """
-SELECT id, entry FROM conflict WHERE pruned = 0 AND changed_at < ? AND status NOT IN ('held', 'pending') ORDER BY changed_at LIMIT ?
+SELECT id, entry FROM conflict WHERE pruned = 0 AND changed_at < ? AND status NOT IN ('held', 'pending', 'skipped') ORDER BY changed_at LIMIT ?
 """
 PRUNE_ENTRY = "UPDATE conflict SET pruned = 1, entry = ? WHERE id = ?"
 ADD_RESTORATION = """

@@ -134,6 +134,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         a_image, b_image: the rows as SQL literal text per column (None for a column without one); None for absent.
         base_image: the row that both sides last agreed on; None where it was absent or is not known.
         result_image: the row that was made of both; None where none was, or it is not known.
+        expires_at: when what is skipped is held again, seconds since the epoch; None: never by itself.
         redacted: columns whose values are never kept; they are None in every image.
         a_digest, b_digest: of the whole rows; None where a column is redacted, or the row is absent.
         a_seq, b_seq: number of the side's last transaction that changed the row; None where none is known exactly.
@@ -188,6 +189,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     a_columns: tuple[str, ...] | None = None
     b_columns: tuple[str, ...] | None = None
     result_image: tuple[str | None, ...] | None = None
+    expires_at: float | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,15 +220,25 @@ class Wanted(msgspec.Struct, frozen=True):
         side: the side whose row, or whose absence, travels; of a merge: whose value a column takes that both sides changed, None
             for a merge that takes none.
         merge: one row is made of both.
+        skip: the difference is accepted until either side changes the row again, or until *until*.
+        until: seconds since the epoch; None: for as long as [journal] skip_days says.
+
+    Without a side, a merge and a skip it is to be held: what was skipped is opened again.
     """
 
     side: Side | None
     merge: bool = False
+    skip: bool = False
+    until: float | None = None
 
     @property
     def word(self) -> str:
         """As it is written after ``--take``."""
-        return "merge" if self.merge else str(self.side)
+        if self.merge:
+            return "merge"
+        if self.skip:
+            return "skip"
+        return "hold" if self.side is None else self.side.value
 
 
 class RestorationStatus(enum.StrEnum):

@@ -23,6 +23,7 @@ from syncer.ledger.records import ConflictEntry, ConflictStatus
 from syncer.ledger.store import connect, migrations, translate
 
 PREFIX = "resolve."
+ANSWERABLE = frozenset({ConflictStatus.HELD.value, ConflictStatus.SKIPPED.value})
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     The answer to a held conflict.
 
     Attributes:
-        take, merge: as in ``Wanted``.
+        take, merge, skip, until: as in ``Wanted``.
         actor: who asked.
         asked_at: seconds since the epoch.
     """
@@ -39,6 +40,13 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     asked_at: float
     merge: bool = False
+    skip: bool = False
+    until: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """It is to be held, whatever was said before."""
+        return self.take is None and not self.merge and not self.skip
 
 
 class AskedConflict(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +63,7 @@ class Requests(Journal):
     """The part of the ledger that listens to people."""
 
     def asked(self) -> list[AskedConflict]:
-        """Return the held conflicts that were answered, and forget answers to conflicts that are not held any more."""
+        """Return the held and skipped conflicts that were answered, and forget answers to those that are neither any more."""
         with self._reading() as db:
             rows = db.execute(jq.REQUESTS, (PREFIX, PREFIX + "~")).fetchall()
             found, stale = [], []
@@ -63,7 +71,7 @@ class Requests(Journal):
                 number = int(name.removeprefix(PREFIX))
                 record = db.execute(jq.CONFLICT, (number,)).fetchone()
                 keys = db.execute(jq.KEYS_HELD_BY, (number,)).fetchall()
-                if record is None or record[1] != ConflictStatus.HELD.value or not keys:
+                if record is None or record[1] not in ANSWERABLE or not keys:
                     stale.append(name)
                     continue
                 entry = self._entry(number)
@@ -91,7 +99,7 @@ class Requests(Journal):
 
 def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -> list[int]:
     """
-    Answer held conflicts, beside a running syncer or without one, in one transaction.
+    Answer held and skipped conflicts, beside a running syncer or without one, in one transaction.
 
     Args:
         strict: all of them or none; else those that are not held any more are left.
@@ -109,7 +117,7 @@ def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -
         db.execute(q.BEGIN)
         for number, answer in answers.items():
             row = db.execute(jq.CONFLICT, (number,)).fetchone()
-            if row is None or row[1] != ConflictStatus.HELD.value:
+            if row is None or row[1] not in ANSWERABLE:
                 if strict:
                     db.execute(q.ROLLBACK)
                     raise LedgerError(f"conflict {number} is not held: syncer conflicts list")

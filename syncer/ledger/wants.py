@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 from syncer.core.side import Side
 from syncer.core.threeway import NO_GROUPS, Changed, Groups, changes
 from syncer.ledger.records import ConflictEntry, Wanted
-from syncer.ledger.selector import newest
+from syncer.ledger.selector import moment, newest
 
 NO_TIMES = "no commit times, or equal ones"
 
 
 def wanted(
-    entry: ConflictEntry, take: str, otherwise: str | None = None, groups: Groups = NO_GROUPS
+    entry: ConflictEntry,
+    take: str,
+    otherwise: str | None = None,
+    groups: Groups = NO_GROUPS,
+    until: float | None = None,
 ) -> Wanted:
     """
     Return what is to be asked for. Raises ValueError in one line: it cannot be had.
 
     Args:
-        take: ``a``, ``b``, ``newest`` or ``merge``.
+        take: ``a``, ``b``, ``newest``, ``merge``, ``skip`` or ``hold``.
         otherwise: of a merge: what a column takes that both sides changed: ``a``, ``b`` or ``newest``.
         groups: what the table's policy says of a merge.
+        until: of a skip.
     """
+    if take in {"skip", "hold"}:
+        return Wanted(None, skip=take == "skip", until=until)
     if take != "merge":
         return Wanted(_side(entry, take))
     why = no_merge(entry)
@@ -34,6 +43,16 @@ def wanted(
     if otherwise is None or not (both or otherwise != "newest" or newest(entry)):
         return Wanted(None, merge=True)
     return Wanted(_side(entry, otherwise), merge=True)
+
+
+def end_of_skip(text: str, now: float) -> float:
+    """Read ``12h``, ``7d`` (from *now* on), or a date and time, as seconds since the epoch. Raises ValueError in one line."""
+    found = moment(text, now)
+    if re.fullmatch(r"[\d.]+[smhdw]", text):
+        found = now + (now - found)
+    if found <= now:
+        raise ValueError(f"{text!r} is over: write 12h, 7d, or a time to come")
+    return found
 
 
 def no_merge(entry: ConflictEntry) -> str:

@@ -1,4 +1,8 @@
-"""A merge that a person asked for: made as the merging rules make theirs, of rows and a base that are what the person saw. No I/O."""
+"""
+What a person said of a conflict, in the place of what the policy says; only while the rows are what the person saw. No I/O.
+
+A merge is made as the merging rules make theirs.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,69 @@ from syncer.core.outcome import Around, Base, ConflictKind, Decision, RowFact, V
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.side import SIDES, Side
+from syncer.ledger.requests import AskedConflict
 from syncer.mysql.reader import RowRead
+from syncer.service.oversize import SIZE
+from syncer.service.reading import KeyGroup
 
 PERSON = "person"
 """The path of a decision that somebody took."""
 
 NO_BASE_ROW = 'no base row is known: a policy with column_merge, or base = "keep", keeps one'
+
+
+Shown = tuple[str | None, ...] | None
+"""A row as the journal keeps it."""
+
+
+def answer(
+    asked: AskedConflict,
+    decision: Decision,
+    table: PairedTable,
+    group: KeyGroup,
+    marks: KeyMarks,
+    base: Base,
+    *,
+    shown: tuple[Shown, Shown],
+    shown_base: Shown,
+) -> Decision | None:
+    """
+    Return what takes the place of *decision* by what a person said; None: it stands.
+
+    What is equal or cannot be decided yet stays so, and a one-way run writes to its target only. An answer needs the rows that the
+    person saw, a merge the base, too; where it cannot be made the row is held, and the rule says why. To be held needs nothing.
+    """
+    said = asked.resolution
+    kind, source = asked.entry.kind, table.policy.direction.source
+    if group.crowded or decision.path == SIZE:
+        return None
+    if not (decision.verdict.waits or decision.verdict is Verdict.COPY):
+        return None
+    if said.holds:
+        return _waits(Verdict.HOLD, kind, said.actor)
+    if shown != (asked.entry.a_image, asked.entry.b_image):
+        return None
+    if said.skip:
+        return _waits(Verdict.SKIP, kind, said.actor)
+    if said.merge:
+        if base.cells is not None and shown_base != asked.entry.base_image:
+            base = Base(why="it is not the one that was shown")
+        take = said.take
+        return merge(table, kind, group.rows, marks, base, otherwise=take, actor=said.actor)
+    if source not in {None, said.take}:
+        return None
+    return Decision(
+        verdict=Verdict.COPY,
+        winner=said.take,
+        conflict=kind,
+        rule=f"resolved by {said.actor}: take {said.take}",
+        path=PERSON,
+    )
+
+
+def _waits(verdict: Verdict, kind: ConflictKind, actor: str) -> Decision:
+    rule = f"resolved by {actor}: take {verdict.value}"
+    return Decision(verdict=verdict, conflict=kind, rule=rule, path=PERSON)
 
 
 def merge(

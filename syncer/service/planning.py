@@ -29,7 +29,7 @@ from syncer.ledger.requests import AskedConflict
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
-from syncer.service.answering import PERSON, merge
+from syncer.service.answering import PERSON, answer
 from syncer.service.bases import base_of, is_stale
 from syncer.service.customrows import answer_of
 from syncer.service.customs import CustomRules, question
@@ -68,6 +68,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         lower: per side, the last transaction that the rows contain for certain; a key with a mark beyond is not held.
         actor: the person who decided; "" for a rule.
         base: what is known of the row that both sides agreed on.
+        until: of a skip that a person asked for: when it is held again, seconds since the epoch; None where nobody said.
         skew_bound_s: how far the servers' clocks were apart at most; None: not known.
         stale: a change left the column that a rule compares as it was, or set it back.
         origin: says what a transaction is called at its server.
@@ -83,6 +84,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     lower: dict[Side, int] = {}
     actor: str = ""
     base: Base = NO_BASE
+    until: float | None = None
     skew_bound_s: float | None = None
     stale: bool = False
     origin: OriginOf = nobody_knows
@@ -194,7 +196,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         rows = self.group.rows
         if self.decision.path == SIZE and not note:
             note = size_note(self.table, large_rows(rows))
-        if self.decision.path == PERSON and self.decision.verdict.waits and not note:
+        if self.decision.path == PERSON and self.decision.verdict is Verdict.HOLD and not note:
             note = self.decision.rule
         a, b = self.marks.a.exact, self.marks.b.exact
         from_a, from_b = (
@@ -218,6 +220,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             b_image=shown_image(self.table, rows[Side.B]),
             base_image=self.shown_base(),
             result_image=None if merged is None else _shown_cells(self.table, merged),
+            expires_at=self.until,
             redacted=self.table.redacted,
             a_digest=_kept_digest(self.table, rows[Side.A]),
             b_digest=_kept_digest(self.table, rows[Side.B]),
@@ -338,47 +341,22 @@ def plan(
 
 
 def answered(item: Planned, asked: AskedConflict) -> Planned:
-    """
-    Put a person's answer in the place of a hold, where both rows still are what the person saw.
-
-    What is equal or cannot be decided yet stays so, and a one-way run writes to its target only. A merge needs the base that the
-    person saw, too; where it cannot be made the row is held, and the note says why.
-    """
-    answer = asked.resolution
-    take = answer.take
-    source = item.table.policy.direction.source
-    rows = item.group.rows
-    seen = (asked.entry.a_image, asked.entry.b_image)
-    if (
-        not (item.decision.verdict.waits or item.decision.verdict is Verdict.COPY)
-        or item.group.crowded
-        or item.decision.path == SIZE
-        or (source not in {None, take} and not answer.merge)
-        or seen != tuple(shown_image(item.table, rows[side]) for side in SIDES)
-    ):
+    """Put a person's answer in the place of a hold, where both rows still are what the person saw (``answering.answer``)."""
+    shown = {side: shown_image(item.table, row) for side, row in item.group.rows.items()}
+    decision = answer(
+        asked,
+        item.decision,
+        item.table,
+        item.group,
+        item.marks,
+        item.base,
+        shown=(shown[Side.A], shown[Side.B]),
+        shown_base=item.shown_base(),
+    )
+    if decision is None:
         return item
-    if answer.merge:
-        base = item.base
-        if base.cells is not None and item.shown_base() != asked.entry.base_image:
-            base = Base(why="it is not the one that was shown")
-        decision = merge(
-            item.table,
-            asked.entry.kind,
-            rows,
-            item.marks,
-            base,
-            otherwise=take,
-            actor=answer.actor,
-        )
-    else:
-        decision = Decision(
-            verdict=Verdict.COPY,
-            winner=take,
-            conflict=asked.entry.kind,
-            rule=f"resolved by {answer.actor}: take {take}",
-            path=PERSON,
-        )
-    return msgspec.structs.replace(item, decision=decision, actor=answer.actor)
+    said = asked.resolution
+    return msgspec.structs.replace(item, decision=decision, actor=said.actor, until=said.until)
 
 
 def _consult(

@@ -11,7 +11,7 @@ AT_ONCE = 500
 
 
 class Retention:
-    """Forgets images that are old enough. Used by one thread."""
+    """Forgets images that are old enough, and opens what was skipped for long enough. Used by one thread."""
 
     def __init__(self, ledger: Ledger, clock: Clock, image_days: int) -> None:
         """Nothing is looked at yet."""
@@ -28,5 +28,6 @@ class Retention:
         before = self._clock.now() - self._image_days * DAY_S
         pruned = self._ledger.prune_images(before, AT_ONCE)
         self._ledger.prune_overwritten(before)
+        self._ledger.open_skipped()
         self._look_at = now + (LOOK_EVERY_S if pruned < AT_ONCE else 0.0)
         return pruned

@@ -46,7 +46,7 @@ from syncer.service.replicas import ReplicaWatch
 from syncer.service.reports import Observer, RunReport
 from syncer.service.restart import ledger_is_behind, raise_epochs, settle
 from syncer.service.restoring import Restorer
-from syncer.service.retention import Retention
+from syncer.service.retention import DAY_S, Retention
 from syncer.service.scope import enter_scope, keep_images
 from syncer.service.sides import Workers
 from syncer.service.snapshot import SnapshotSource
@@ -322,6 +322,7 @@ class Run:
             else None
         )
         ledger.undo_rows = config.file.journal.undo_rows
+        ledger.skip_s = config.file.journal.skip_days * DAY_S
         restorer = Restorer(ledger, writers, clock, self._log) if writers else None
         customs = CustomRules()
         stack.callback(customs.close)

@@ -103,12 +103,25 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
         return halted[0] == halted[1] and halted[1][2,][2] == "later", halted
 
     wait_until("the halted table flows again", flows)
+
+    # Skipped: a person opens it again, and skips it for a time, beside the running syncer.
+    def answered(*words):
+        resolve = ("conflicts", "resolve", "--table", "skipped", *words, "--ledger", syncer.ledger)
+        command(*resolve, cwd=syncer.folder).must(0)
+
+    def statuses():
+        return [c.status for c in syncer.conflicts() if ".skipped" in c.table]
+
+    answered("--take", "hold")
+    wait_until("it is held", lambda: (statuses() == ["superseded", "held"], statuses()))
+    answered("--take", "skip", "--for", "7d")
+    wait_until("it is skipped", lambda: (statuses()[1:] == ["superseded", "skipped"], statuses()))
     running.stop().must(0, 1)
 
     # Skipped: a new change of either side opens it again.
     pair.b.script("UPDATE skipped SET note='from a', n=2 WHERE id=1", db=database)
     syncer.until_in_sync(codes=(1,))
-    assert [c.status for c in syncer.conflicts() if ".skipped" in c.table] == ["superseded"]
+    assert statuses() == ["superseded"] * 3
 
 
 def held_by(product, table: str) -> int:

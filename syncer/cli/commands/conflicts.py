@@ -200,6 +200,7 @@ syncer conflicts resolve 42 43 44 --take b --dry-run
 syncer conflicts resolve --where "kind:update_update & table:shop.orders" --take newest --dry-run
 syncer conflicts resolve --table 'shop.*' --since 1d --where "a.status = 'paid'" --take a
 syncer conflicts resolve 42 --take merge --else newest
+syncer conflicts resolve 42 --take skip --for 7d
 """,
     exits={
         0: "asked; a running syncer does it within a second, else the next `syncer run`",
@@ -218,16 +219,22 @@ syncer conflicts resolve 42 --take merge --else newest
 )
 @click.option(
     "--take",
-    type=click.Choice(["a", "b", "newest", "merge"]),
+    type=click.Choice(["a", "b", "newest", "merge", "skip", "hold"]),
     required=True,
     help="The side whose row, or whose absence, goes to the other side; newest: where it was changed last, by commit time; merge: "
-    "of each column the value of the side that alone changed it.",
+    "of each column the value of the side that alone changed it; skip: the difference is accepted; hold: what was skipped is opened again.",
 )
 @click.option(
     "--else",
     "otherwise",
     type=click.Choice(["a", "b", "newest"]),
     help="With --take merge: whose value a column takes that both sides changed; without it such rows are left.",
+)
+@click.option(
+    "--for",
+    "period",
+    metavar="TIME",
+    help="With --take skip: how long, as 12h or 7d, or until when; it is held again then.  [default: [journal] skip_days]",
 )
 @selector_options
 @click.option("--dry-run", is_flag=True, help="Show what would be asked.")
@@ -241,15 +248,25 @@ def resolve_command(**given: Any) -> int:
     A merge needs the row that both sides agreed on last, which a policy with column_merge keeps, and follows the policy's merging
     rules; where they find more to be said the conflict stays held, and its note says what.
 
+    With --take hold the selectors are about what is skipped; by their numbers skipped conflicts are answered like held ones.
+
     Works beside a running syncer and without one. It is carried out only if both rows still are what the journal shows:
     otherwise the conflict is held anew, to be looked at again. The journal keeps the losing row.
     """
     from syncer.clock import SystemClock
-    from syncer.ledger.wants import wanted
+    from syncer.ledger.wants import end_of_skip, wanted
 
     now = SystemClock().now()
-    if given["otherwise"] and given["take"] != "merge":
+    take, until = given["take"], None
+    if given["otherwise"] and take != "merge":
         raise click.UsageError("--else goes with --take merge")
+    if given["period"]:
+        if take != "skip":
+            raise click.UsageError("--for goes with --take skip")
+        try:
+            until = end_of_skip(given["period"], now)
+        except ValueError as error:
+            raise click.UsageError(f"--for: {error}") from None
     numbers = list(dict.fromkeys(given["numbers"]))
     matches = journal.selectors(given, now)
     if not numbers and not matches:
@@ -263,13 +280,13 @@ def resolve_command(**given: Any) -> int:
             records = [_find(ledger, number) for number in numbers]
             records = [one for one in records if all(match(one) for match in matches)]
         else:
-            records = journal.select(ledger, "open", matches)
+            records = journal.select(ledger, "skipped" if take == "hold" else "open", matches)
     takes: list[tuple[ConflictRecord, Wanted]] = []
     left: list[tuple[ConflictRecord, str]] = []
     for record in records:
         entry = record.entry
         try:
-            answer = wanted(entry, given["take"], given["otherwise"], groups(entry))
+            answer = wanted(entry, take, given["otherwise"], groups(entry), until)
             takes.append((record, answer))
         except ValueError as error:
             left.append((record, str(error)))
@@ -301,7 +318,14 @@ def ask_for(
         return set()
     actor = getpass.getuser()
     answers = {
-        record.conflict_id: Resolution(take=one.side, actor=actor, asked_at=now, merge=one.merge)
+        record.conflict_id: Resolution(
+            take=one.side,
+            actor=actor,
+            asked_at=now,
+            merge=one.merge,
+            skip=one.skip,
+            until=one.until,
+        )
         for record, one in takes
     }
     return set(ask(path, answers, strict=strict))

@@ -143,6 +143,9 @@ def test_many_are_resolved_at_once_and_what_cannot_be_is_named(syncer, ledger_pa
     assert (done.code, done.json["conflicts"], done.json["left"]) == (0, [2], [])
     assert syncer("conflicts", "resolve", "1", "2", "--take", "a", "--kind", "none").code == 0
     assert syncer("conflicts", "resolve", "--take", "a").code == 2
+    for words in (("a", "--else", "b"), ("a", "--for", "7d"), ("skip", "--for", "2020-01-01")):
+        assert syncer("conflicts", "resolve", "1", "--take", *words).code == 2, words
+    assert "until" in syncer("conflicts", "resolve", "1", "--take", "skip", "--for", "7d").out
     wrong = syncer("conflicts", "resolve", "--take", "a", "--where", "colour:red")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 

@@ -1,5 +1,6 @@
 """Answers of people to held conflicts."""
 
+import msgspec
 import pytest
 
 from syncer.core.side import Side
@@ -59,3 +60,57 @@ def test_no_ledger_is_made_for_an_answer(tmp_path):
     with pytest.raises(LedgerError, match="no ledger"):
         ask(tmp_path / "none.db", {1: ANSWER})
     assert list(tmp_path.iterdir()) == []
+
+
+def skipped(bench, key, **facts):
+    bench.mark(A, key)
+    entry = msgspec.structs.replace(ENTRY, key=(str(key),), **facts)
+    [number] = bench.ledger.journal_held([entry], skipped=True)
+    bench.ledger.hold(bench.t, [key], number)
+    return number
+
+
+def test_what_is_skipped_can_be_answered_too(bench):
+    number = skipped(bench, 1)
+    again = Resolution(take=None, actor="somebody", asked_at=5.0)
+    assert again.holds
+    ask(bench.path, {number: again})
+    assert [asked.resolution for asked in bench.ledger.asked()] == [again]
+    assert not ANSWER.holds
+
+
+def test_what_was_skipped_for_a_time_is_held_again(bench):
+    now = bench.clock.time
+    never = skipped(bench, 1)
+    soon, late = skipped(bench, 2, expires_at=now + 10), skipped(bench, 3, expires_at=now + 99)
+
+    def statuses():
+        return [bench.ledger.conflict(number).status.value for number in (never, soon, late)]
+
+    assert bench.ledger.open_skipped() == 0
+    bench.clock.time += 20
+    assert bench.ledger.open_skipped() == 1
+    assert statuses() == ["skipped", "held", "skipped"]
+    opened = bench.ledger.conflict(soon)
+    assert (opened.entry.note, opened.entry.expires_at) == ("it was skipped until now", None)
+    assert [one.conflict_id for one in bench.ledger.held() if one.key == 2] == [soon]
+    bench.reopen()
+    bench.clock.time += 100
+    assert (bench.ledger.open_skipped(), bench.ledger.open_skipped()) == (1, 0)
+    assert statuses() == ["skipped", "held", "held"]
+
+
+def test_a_skip_of_nobody_ends_as_the_journal_says(bench):
+    bench.ledger.skip_s = 5.0
+    number, person = skipped(bench, 1), skipped(bench, 2, expires_at=bench.clock.time + 50)
+    bench.clock.time += 6
+    assert bench.ledger.open_skipped() == 1
+    assert bench.ledger.conflict(number).status.value == "held"
+    assert bench.ledger.conflict(person).status.value == "skipped"
+
+
+def test_rows_of_what_is_skipped_are_kept(bench):
+    number = skipped(bench, 1)
+    bench.clock.time += 1000
+    assert bench.ledger.prune_images(bench.clock.time) == 0
+    assert bench.ledger.conflict(number).entry.a_image == ENTRY.a_image

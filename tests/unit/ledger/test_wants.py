@@ -7,7 +7,7 @@ import pytest
 from syncer.core.side import Side
 from syncer.core.threeway import Groups
 from syncer.ledger.records import Wanted
-from syncer.ledger.wants import both_changed, wanted
+from syncer.ledger.wants import both_changed, end_of_skip, wanted
 from tests.unit.ledger.test_selector import record
 
 A, B = Side.A, Side.B
@@ -37,6 +37,8 @@ TIMES = {"a_commit_us": 9_000_001, "b_commit_us": 1_000_001}
         (TIMES, "newest", None, Wanted(A)),
         ({}, "newest", None, "no commit times"),
         ({}, "merge", None, Wanted(None, merge=True)),
+        ({}, "skip", None, Wanted(None, skip=True)),
+        ({}, "hold", None, Wanted(None)),
         ({}, "merge", "b", Wanted(B, merge=True)),
         ({}, "merge", "newest", Wanted(None, merge=True)),
         (TIMES, "merge", "newest", Wanted(A, merge=True)),
@@ -68,4 +70,13 @@ def test_columns_that_go_together_are_open_together():
 
 
 def test_what_is_asked_for_has_a_word():
-    assert [Wanted(A).word, Wanted(B).word, Wanted(A, merge=True).word] == ["a", "b", "merge"]
+    asked = [Wanted(A), Wanted(B), Wanted(A, merge=True), Wanted(None, skip=True), Wanted(None)]
+    assert [one.word for one in asked] == ["a", "b", "merge", "skip", "hold"]
+
+
+def test_a_skip_ends_after_a_time_or_at_one():
+    assert end_of_skip("2h", 1000.0) == 8200.0
+    assert end_of_skip("2026-11-22T00:00", 1000.0) > 1.7e9
+    for text in ("2020-01-01", "0s", "soon"):
+        with pytest.raises(ValueError, match="write"):
+            end_of_skip(text, 1.7e9)

@@ -142,3 +142,17 @@ def test_an_answer_counts_while_rows_and_base_are_what_was_shown(hidden):
     left = answer(other, seen)
     assert left.decision.verdict is Verdict.HOLD
     assert "not the one that was shown" in left.entry(1.0, winner=None).note
+
+
+def test_a_difference_is_skipped_for_a_time_or_held_again():
+    item = planned(LEFT, RIGHT, in_table=TABLE, marks=CHANGED, conflict=ConflictKind.UPDATE_UPDATE)
+    seen = item.entry(1.0, winner=None)
+    skipped = answer(item, seen, merge=False, skip=True, until=99.0)
+    assert (skipped.decision.verdict, skipped.actor) == (Verdict.SKIP, "somebody")
+    entry = skipped.entry(1.0, winner=None)
+    assert (entry.expires_at, entry.note, entry.path) == (99.0, "", "person")
+    moved = msgspec.structs.replace(item, group=planned(LEFT, OTHER).group)
+    assert answer(moved, seen, merge=False, skip=True).decision is moved.decision
+    held = answer(moved, seen, merge=False)
+    assert held.decision.verdict is Verdict.HOLD, "to be held needs no row that was seen"
+    assert held.entry(1.0, winner=None).note == "resolved by somebody: take hold"
