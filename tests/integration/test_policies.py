@@ -16,8 +16,26 @@ RULES = {
     "tested": "equals:note=from b then hold",
     "emptied": 'prefer:a"\non_truncate = "hold',
 }
+TYPED = (
+    "n INT NOT NULL, i INT, u BIGINT UNSIGNED, y YEAR, d DECIMAL(6,2), f DOUBLE, g FLOAT, s VARCHAR(40), c CHAR(9), t TEXT, "
+    "e ENUM('p','q'), st SET('p','q'), bt BIT(3), bn BINARY(4), vb VARBINARY(9), bl BLOB, day DATE, dtm DATETIME(3), "
+    "ts TIMESTAMP(6) NULL, ti TIME(1), j JSON, l VARCHAR(9) CHARACTER SET latin1"
+)
+"""Columns of which a function makes every value anew."""
 FUNCTION = """
+import datetime as dt
+from decimal import Decimal
+
+TYPED = dict(
+    n=9, i=-5, u=18446744073709551615, y=2026, d=Decimal("1.5"), f=0.1, g=0.1, s="it's \\\\ \\n\\0 \\x1a \U0001f600", c="ab  ",
+    t="text", e="q", st="q,p", bt=5, bn=b"\\1", vb=b"\\0'\\xff", bl=b"", day=dt.date(2026, 1, 2),
+    dtm=dt.datetime(2026, 1, 2, 3, 4, 5, 6000), ts="2026-01-02 03:04:05.123456", ti=-dt.timedelta(hours=30, seconds=5),
+    j='{"b": [1, 2.5, null], "a": "\u00e9"}', l="\u00e9",
+)
+
 def decide(kind, a, b, base, meta):
+    if meta["table"].endswith(".typed"):
+        return TYPED
     if meta["key"] == ["2"]:
         raise ValueError(a["note"])
     if meta["key"] in (["4"], ["5"]):
@@ -34,7 +52,13 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
             f"INSERT INTO {name} VALUES (1,0,'o'),(2,0,'o'),(3,0,'o'),(4,0,'o'),(5,0,'o')",
             db=database,
         )
-    entries = [f'[[table]]\nmatch = "{database}.{n}"\nrule = "{r}"' for n, r in RULES.items()]
+    pair.script(
+        f"CREATE TABLE typed (id INT PRIMARY KEY, {TYPED}) CHARACTER SET utf8mb4",
+        "INSERT INTO typed (id, n) VALUES (1, 0)",
+        db=database,
+    )
+    rules = {**RULES, "typed": RULES["asked"]}
+    entries = [f'[[table]]\nmatch = "{database}.{n}"\nrule = "{r}"' for n, r in rules.items()]
     config = tmp_path / "rules.toml"
     # What a slow machine takes to answer is not what is tested here.
     config.write_text("\n".join(["[policy]\ncustom_timeout_s = 60", *entries]), "utf-8")
@@ -48,6 +72,7 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
             f"UPDATE halted {change} WHERE id=1",
             f"UPDATE skipped {change} WHERE id=1",
             f"UPDATE asked {change}",
+            f"UPDATE typed SET n={n}",
             "UPDATE asked SET n=5 WHERE id=3",
             f"UPDATE tested {change} WHERE id=1",
             f"UPDATE emptied {change} WHERE id=1" if name == "a" else "TRUNCATE TABLE emptied",
@@ -68,6 +93,10 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
     assert found["asked"][0][3,] == found["asked"][1][3,] == (3, 5, "from b")
     assert status["asked2"].rule == "custom:bigger:decide: the function raised ValueError"
     assert found["asked"][0][4,] == found["asked"][1][4,] == (4, 3, "both's")
+    assert found["typed"][0] == found["typed"][1]
+    assert (status["typed1"].status, status["typed1"].path) == ("applied", "custom")
+    assert None not in found["typed"][0][1,]
+    assert found["typed"][0][1,][8] == "it's \\ \n\0 \x1a \U0001f600"
     made = status["asked4"]
     assert (made.status, made.winner, made.path) == ("applied", None, "custom")
     assert status["asked5"].rule.endswith(
