@@ -180,7 +180,9 @@ def _by_value(rule: Rule, conflict: Conflict) -> Decision | Left:
         if on_null is OnNull.HOLD:
             return _held(conflict, "on_null=hold", "null")
         return Left("on_null=hold", "null")
-    stale = stale_sides(rule, conflict.kind, conflict.rows, conflict.policy, conflict.around.base)
+    around = conflict.around
+    names = [column.name for column in around.columns]
+    stale = stale_sides(rule, conflict.kind, conflict.rows, conflict.policy, around.base, names)
     if stale:
         return _past_stale(rule, conflict, stale)
     if a == b or _too_close(rule, conflict, a, b):

@@ -6,7 +6,7 @@ Noticed only where the row is known that both sides agreed on last (``agreement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from syncer.core.outcome import Base, ConflictKind, RowFact
 from syncer.core.policy import Policy
@@ -20,9 +20,21 @@ STALE = "stale_ts"
 
 
 def stale_sides(
-    rule: Rule, kind: ConflictKind, rows: Mapping[Side, RowFact], policy: Policy, base: Base
+    rule: Rule,
+    kind: ConflictKind,
+    rows: Mapping[Side, RowFact],
+    policy: Policy,
+    base: Base,
+    names: Sequence[str] = (),
 ) -> tuple[Side, ...]:
-    """Return the sides whose change left the column of *rule* as it was, or set it back; none where that is not known."""
+    """
+    Return the sides whose change left the column of *rule* as it was, or set it back; none where that is not known.
+
+    Columns that merging rules before it have taken over, as counters, are no change that *rule* decides.
+
+    Args:
+        names: of the cells, in lower case; may be empty where no rule merges.
+    """
     if rule.column is None or not rule.kind.compares or not base.values:
         return ()
     if kind is not ConflictKind.UPDATE_UPDATE:
@@ -31,22 +43,30 @@ def stale_sides(
     was = base.values[at]
     if was is None:
         return ()
+    before = policy.chain[: policy.chain.index(rule)]
+    taken = {name for one in before if one.kind.merges for name in one.reads}
+    left = [at for at, name in enumerate(names) if name not in taken] if taken else None
     found = []
     for side in SIDES:
         values = rows[side].values
         now = values[at] if at < len(values) else None
         # Both come from one column: one type.
         moved = now is None or now > was  # type: ignore[operator]
-        if not moved and not _is_base(rows[side], rows[side.other], base):
+        if not moved and not _is_base(rows[side], rows[side.other], base, left):
             found.append(side)
     return tuple(found)
 
 
-def _is_base(row: RowFact, other: RowFact, base: Base) -> bool:
-    """Say whether *row* is again what both agreed on; what the base cannot tell counts as changed where the rows differ."""
+def _is_base(row: RowFact, other: RowFact, base: Base, places: Sequence[int] | None) -> bool:
+    """
+    Say whether *row* is again what both agreed on, at *places* or everywhere.
+
+    What the base cannot tell counts as changed where the rows differ.
+    """
     if not row.cells or not other.cells or base.cells is None:
         return False
+    cells = list(zip(row.cells, other.cells, base.cells, strict=True))
     return all(
         mine == (theirs if was is None else was)
-        for mine, theirs, was in zip(row.cells, other.cells, base.cells, strict=True)
+        for mine, theirs, was in (cells if places is None else [cells[at] for at in places])
     )

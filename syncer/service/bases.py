@@ -63,7 +63,8 @@ def is_stale(
     kind, policy = decision.conflict, table.policy
     if kind is None:
         return False
-    return any(stale_sides(rule, kind, facts, policy, base) for rule in policy.chain)
+    names = [name.lower() for name in table.written]
+    return any(stale_sides(rule, kind, facts, policy, base, names) for rule in policy.chain)
 
 
 def _kept_row(

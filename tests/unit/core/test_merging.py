@@ -292,6 +292,32 @@ def test_a_function_decides_what_a_merge_leaves_open():
     assert calls == []
 
 
+@pytest.mark.parametrize("rule", ["newest:y", "highest_version:y"])
+def test_a_counter_that_was_counted_up_makes_no_time_stale(rule):
+    """One side counts alone, the other one changes the row and its time: whose time did not move has changed nothing else."""
+    chosen = policy(
+        f"delta:n then {rule} then hold", on_tie="hold", on_delete="hold", on_null="hold"
+    )
+    at = [column.name for column in COLUMNS].index("y")
+
+    def decided(a, b):
+        facts = {
+            side: RowFact(repr(cells), (Decimal(cells[1]), cells[at]), cells=cells)
+            for side, cells in zip(SIDES, (a, b), strict=True)
+        }
+        base = Base(BASE, "", (Decimal(10), BASE[at]))
+        marks = KeyMarks(exact(commit_us=1_000_001), exact(commit_us=9_000_001))
+        around = Around(columns=COLUMNS, base=base)
+        return decide(marks, facts, dict.fromkeys(SIDES, Horizon(AT, AT)), chosen, around)
+
+    found = decided(made(n="11", x="'priced'", y="'z'"), made(n="12"))
+    assert found.merged == made(n="13", x="'priced'", y="'z'")
+    stale = decided(made(n="11", x="'priced'", y="'z'"), made(n="12", x="'b'"))
+    version = rule.startswith("highest")
+    assert stale.verdict is (Verdict.HOLD if version else Verdict.COPY)
+    assert version or "stale on side b: commit times" in stale.rule
+
+
 def test_a_key_spelt_in_two_ways_is_not_merged():
     assert outcome(ask("column_merge then skip", made(id="'A'", x="'a'"), made(id="'a'"))) == "skip"
 
