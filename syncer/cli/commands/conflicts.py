@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from syncer.cli import journal, options, output
+from syncer.cli import journal, options, output, text
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
@@ -388,7 +388,12 @@ def review_command(**given: Any) -> int:
     if not records:
         output.out().print("no conflict is open")
         return int(ExitCode.OK)
-    takes = ReviewApp(Review(records, groups)).run() or []
+    review = Review(records, groups)
+    takes = ReviewApp(review).run() or []
+    lines = review.policy_lines(getpass.getuser(), text.moment(now)[:10])
+    if lines:
+        output.out().print("To ignore these for good, add to the configuration:\n", style="dim")
+        output.out().print(lines, markup=False, highlight=False, soft_wrap=True)
     gone = ask_for(path, takes, SystemClock().now(), strict=False)
     left = [(record, GONE) for record, _ in takes if record.conflict_id in gone]
     takes = [one for one in takes if one[0].conflict_id not in gone]

@@ -18,7 +18,7 @@ from textual.widgets import DataTable, Footer, Static
 from syncer.cli import text
 from syncer.cli.review import panes
 from syncer.cli.review.choices import Choice, Review
-from syncer.cli.review.screens import Confirm, Find, Help, Merge
+from syncer.cli.review.screens import Ask, Confirm, Help, Merge
 from syncer.core.side import Side
 from syncer.ledger import selector
 
@@ -39,6 +39,8 @@ STYLES = {
     Choice.SKIP: "dim",
 }
 WHY_CHARACTERS = 48
+WHERE = "kind:update_*  table:orders  column:note  key:42  a.total > 100"
+IGNORED = "The lines for the configuration are printed when the review ends."
 
 Takes = list[tuple["ConflictRecord", "Wanted"]]
 
@@ -69,6 +71,7 @@ class ReviewApp(App[Takes]):
         _key("m", "merge", "merge", "m"),
         _key("i", "invert", "invert", "i", show=False),
         _key("slash", "choose('SKIP')", "skip", "/"),
+        _key("I", "ignore", "ignore", "I", show=False),
         _key("r", "restore", "reset", "r"),
         _key("d", "show('difference')", "diff", "d"),
         _key("x", "show('details')", "details", "x"),
@@ -238,7 +241,18 @@ class ReviewApp(App[Takes]):
                 self.notify(said, severity="error", markup=False)
             self._select()
 
-        self.push_screen(Find(), answered)
+        self.push_screen(Ask("Select by an expression, as in --where:", WHERE), answered)
+
+    def action_ignore(self) -> None:
+        """Leave the rows meant as they are, and have the configuration's lines for it when the review ends."""
+        places = self._targets
+
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self._apply(lambda at: self._review.ignore(at, reason))
+
+        rows = text.plural(len(places), "row")
+        self.push_screen(Ask(f"Why is it right that {rows} differ?", IGNORED), answered)
 
     def action_help(self) -> None:
         """Show every key."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from syncer.core.decision import ConflictKind
 from syncer.core.side import SIDES, Side
 from syncer.core.threeway import NO_GROUPS, Changed, Groups
 from syncer.ledger.records import ConflictEntry, ConflictRecord, Wanted
-from syncer.ledger.selector import Match, newest
+from syncer.ledger.selector import Match, differing, newest
 from syncer.ledger.wants import no_merge, wanted, who_changed
 
 BOTH_CHANGED = "both sides changed it, or it is not known which"
@@ -74,6 +76,7 @@ class Review:
         self._merges: dict[int, Wanted] = {}
         self.selected: frozenset[int] = frozenset()
         self._join = ""
+        self.ignored: dict[int, str] = {}
 
     def choice(self, at: int) -> Choice:
         """Return what is chosen for the conflict at a place."""
@@ -141,6 +144,23 @@ class Review:
         }
         return tuple(taken.get(one, one.value) for one in self.changed(at))
 
+    def ignore(self, at: int, reason: str) -> str:
+        """Leave a difference as it is, for good: it stays held, and ``policy_lines`` says what keeps its like from being held."""
+        self.ignored[at] = reason
+        return self.choose(at, Choice.SKIP)
+
+    def policy_lines(self, actor: str, day: str) -> str:
+        """Return what would be added to the configuration so that what is ignored is no conflict any more; "" for nothing."""
+        tables: dict[tuple[str, str], list[ConflictRecord]] = {}
+        for at, reason in sorted(self.ignored.items()):
+            if self._choices[at] is Choice.SKIP:
+                record = self.records[at]
+                tables.setdefault((record.entry.table, reason), []).append(record)
+        return "\n".join(
+            _policy_of(table, records, f"{day} {actor}: {reason}")
+            for (table, reason), records in tables.items()
+        )
+
     # Which conflicts a key is about.
 
     def targets(self, cursor: int) -> list[int]:
@@ -197,6 +217,27 @@ class Review:
             f"{counts[Choice.SKIP]} skipped, {counts[Choice.OPEN]} open"
         )
         return f"{said}   {len(self.selected)} selected" if self.selected else said
+
+
+def _policy_of(table: str, records: Sequence[ConflictRecord], why: str) -> str:
+    """One ``[[table]]``: the columns that differ are left out where rows differ in some only, else conflicts are skipped."""
+    entries = [record.entry for record in records]
+    columns = {name: None for entry in entries for name in differing(entry)}
+    partly = all(entry.a_image and entry.b_image for entry in entries) and columns
+    if partly and len(columns) < len(entries[0].columns):
+        names = ", ".join(_quoted(name) for name in columns)
+        what = f"ignore_columns = [{names}]  # neither compared nor written"
+    else:
+        what = 'rule = "skip"  # every conflict of the table is accepted until either side changes the row again'
+    return f"# {_comment(why)}\n[[table]]\nmatch = {_quoted(table)}\n{what}\n"
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
+
+
+def _comment(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 WORDS: dict[str, tuple[Callable[[Review, int], bool], str]] = {

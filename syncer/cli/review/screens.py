@@ -34,7 +34,6 @@ WIDE = """
 {name} > .box > Static {{ width: 100%; }}
 """
 """For what does not say itself how wide it is."""
-WHERE = "kind:update_*  table:orders  column:note  key:42  a.total > 100"
 KEYS = (
     ("> <", "side A's row goes to B, side B's to A"),
     ("] [", "the side that committed last, or first"),
@@ -42,6 +41,7 @@ KEYS = (
     ("m", "merge both rows by the row that both agreed on"),
     ("i", "turn the choice round"),
     ("/", "skip: it stays held"),
+    ("I", "ignore for good: the configuration's lines for it are printed at the end"),
     ("r", "back to the recommendation"),
     ("d x", "show or hide the difference; where the changes come from"),
     *((key, f"select {words}") for key, (_, words) in WORDS.items()),
@@ -126,28 +126,33 @@ class Merge(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Find(ModalScreen[str | None]):
-    """Asks for an expression; None: nothing is to be selected."""
+class Ask(ModalScreen[str | None]):
+    """Asks for a line of text; None: nothing is to be done."""
 
     CSS = (
-        BOX.format(name="Find")
-        + WIDE.format(name="Find", width="74")
-        + "Find Input { margin-top: 1; }"
+        BOX.format(name="Ask")
+        + WIDE.format(name="Ask", width="74")
+        + "Ask Input { margin-top: 1; }"
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
+
+    def __init__(self, question: str, help_: str) -> None:
+        """Take the question, and a line that helps to answer it."""
+        super().__init__()
+        self._question, self._help = question, help_
 
     def compose(self) -> ComposeResult:
         """Show a line to write in."""
         with Vertical(classes="box"):
-            yield Static(Text(f"Select by an expression, as in --where:\n{WHERE}"))
-            yield Input(placeholder="table:orders & a.total > 100")  # fmt: skip
+            yield Static(Text.assemble(self._question, "\n", (self._help, "dim")))
+            yield Input()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Hand the expression back."""
+        """Hand the text back."""
         self.dismiss(event.value)
 
     def action_leave(self) -> None:
-        """Select nothing else."""
+        """Do nothing."""
         self.dismiss(None)
 
 

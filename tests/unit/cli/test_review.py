@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import tomllib
 
 import pytest
 from rich.console import Console
@@ -189,6 +190,24 @@ def test_keys_select():
     assert choices(under) == [Choice.OPEN, Choice.SKIP, Choice.SKIP, Choice.OPEN]
     _, under, _ = press("f", "x", "enter", "question_mark", "escape", "d", "d", "x", ">")
     assert choices(under)[0] is Choice.TAKE_A, "what cannot be read selects nothing"
+
+
+def test_what_is_ignored_for_good_is_a_line_of_the_configuration():
+    under = Review([conflict(1), conflict(2, b_image=None), conflict(3, table="crm.x")])
+    _, under, _ = press("I", "w", "h", "y", "enter", under=under)
+    assert choices(under)[0] is Choice.SKIP
+    (entry,) = tomllib.loads(under.policy_lines("ann", "2026-11-21"))["table"]
+    assert entry == {"match": "shop.orders", "ignore_columns": ["note"]}
+    assert under.policy_lines("ann", "2026-11-21").startswith("# 2026-11-21 ann: why\n")
+    under.ignore(1, "why")
+    under.ignore(2, "a\nb")
+    first, second = tomllib.loads(under.policy_lines("ann", "today"))["table"]
+    assert first == {"match": "shop.orders", "rule": "skip"}
+    assert second["match"] == "crm.x"
+    # Who decides after all ignores nothing.
+    for at in range(3):
+        under.choose(at, Choice.TAKE_A)
+    assert under.policy_lines("ann", "today") == ""
 
 
 def test_where_the_changes_come_from_is_shown():
