@@ -373,9 +373,12 @@ DROP_XA = "DELETE FROM xa_part WHERE side = ? AND xid = ?"
 # --- status ----------------------------------------------------------------------------------------------------------
 
 SUM_POINTS = """
-SELECT table_id, side, sum(id > 0), sum(id < 0) FROM point GROUP BY table_id, side
+SELECT table_id, sum(side = 'a'), sum(side = 'a' AND id < 0), count(*), sum(id < 0) FROM point GROUP BY table_id
 """
-"""The index has all of it: millions of rows need not be looked up for a display."""
+"""
+All and held ones of side A, and of both. The index has all of it, in its order: millions of rows are neither looked up nor
+sorted for a display (SQLite sorts in as much memory again as its page cache may take).
+"""
 
 OLDEST_POINT = """
 SELECT min(created_at) FROM (SELECT created_at FROM point WHERE id > 0 ORDER BY id LIMIT 1000)

@@ -170,10 +170,13 @@ class Status(Store):
         sums: dict[tuple[int, str], _Sum] = {}
         oldest: list[float] = []
         with self._reading() as db:
-            for table_id, side, keys, held in db.execute(q.SUM_POINTS):
-                at = sums.setdefault((table_id, side), _Sum())
-                at.keys += keys
-                at.held += held
+            for table_id, of_a, held_of_a, points, held in db.execute(q.SUM_POINTS):
+                of_b, held_of_b = points - of_a, held - held_of_a
+                for side, keys, waiting in (("a", of_a, held_of_a), ("b", of_b, held_of_b)):
+                    if keys:
+                        at = sums.setdefault((table_id, side), _Sum())
+                        at.keys += keys - waiting
+                        at.held += waiting
             oldest += [since for (since,) in db.execute(q.OLDEST_POINT) if since is not None]
             for table_id, side, keys, since in db.execute(q.SUM_RUNS):
                 sums.setdefault((table_id, side), _Sum()).keys += keys

@@ -14,6 +14,7 @@ from syncer.ledger import Ledger
 from syncer.ledger.records import LedgerSummary, SpanProgress
 from syncer.mysql.preflight import Finding
 from syncer.service.checking import find
+from syncer.service.memory import share_arenas
 from syncer.service.opening import open_sessions
 from syncer.service.reports import (
     ClockReport,
@@ -68,11 +69,13 @@ def run(
     config: Config, options: RunOptions, observer: Observer, stop: threading.Event
 ) -> RunReport:
     """Keep the pair equal until *stop* is set or the options' end is reached."""
+    share_arenas()
     return Run(config, options, observer, stop)()
 
 
 def verify(config: Config, observer: Observer, stop: threading.Event) -> VerifyReport:
     """Compare every selected table in full, read-only, while writes go on."""
+    share_arenas()
     with contextlib.ExitStack() as stack:
         sessions = open_sessions(config, stack)
         return verify_tables(config, sessions, observer, stop, SystemClock())

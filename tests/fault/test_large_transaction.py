@@ -15,7 +15,7 @@ from tests.figures import totals
 from tests.integration.harness import Running, binlog_end, wait_until
 
 ROWS = 5_000_000
-MOST_MIB = 320
+MOST_MIB = 256
 """As marks of one key each they would take a gigabyte and more."""
 DEADLINE_S = 1_500.0
 APART = 19
