@@ -41,7 +41,7 @@ from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
 from syncer.service.answering import PERSON
 from syncer.service.oversize import SIZE, above_packet, size_note
-from syncer.service.planning import Planned, halves, operation
+from syncer.service.planned import Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker
 

@@ -23,7 +23,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.mysql.counting import count_rows
-from syncer.service.planning import Planned
+from syncer.service.planned import Planned
 from syncer.service.sides import SideWorker, Workers
 
 LOOK_EVERY_S = 1.0

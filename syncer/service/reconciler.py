@@ -36,7 +36,8 @@ from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
-from syncer.service.planning import Planned, plan
+from syncer.service.planned import Planned
+from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.restoring import Restorer

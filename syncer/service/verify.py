@@ -32,7 +32,7 @@ from syncer.service.chunks import (
 )
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
-from syncer.service.planning import printable_key
+from syncer.service.planned import printable_key
 from syncer.service.reports import BaselineProgress, Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
 from syncer.service.tables import pair_tables, select
