@@ -69,7 +69,9 @@ def decide(
         changed = [side for side in SIDES if exact[side] or inexact[side]]
     if policy.direction.source is not None:
         return _one_way(policy, policy.direction.source, exact, inexact, marks, rows)
-    emptied = [side for side in SIDES if _truncated(side, exact, inexact, marks, rows)]
+    emptied = any(inexact.values()) and any(
+        _truncated(side, exact, inexact, marks, rows) for side in SIDES
+    )
     if emptied and policy.on_truncate is not OnTruncate.CHANGE_WINS:
         halts = policy.on_truncate is OnTruncate.HALT
         return Decision(

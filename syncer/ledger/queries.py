@@ -225,6 +225,7 @@ WHERE table_id = :table_id AND side = :side AND exact = :exact AND step = :step 
 ORDER BY low
 """
 """Runs of one lattice that reach into [low, high]; they are disjoint, so at most one begins before it."""
+SOME_RUNS_BETWEEN = f"{RUNS_BETWEEN} LIMIT :most"
 
 # --- claiming --------------------------------------------------------------------------------------------------------
 

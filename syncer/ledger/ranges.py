@@ -201,17 +201,35 @@ class Ranges(Images):
 
     def _runs_over(self, table_id: int, keys: Iterable[StoredKey]) -> tuple[list[Run], list[int]]:
         """Return the runs of both sides that cover any of *keys*, and the integer keys in ascending order."""
-        if table_id not in self._runs_in:
-            return [], []
-        ordered = sorted({key for key in keys if isinstance(key, int)})
+        lattices = self._runs_in.get(table_id)
+        ordered = sorted({key for key in keys if isinstance(key, int)}) if lattices else []
+        if not lattices or not ordered:
+            return [], ordered
         runs: dict[int, Run] = {}
-        for low, high in rangeset.coalesce(ordered, gap=RUN_GAP):
-            for side in SIDES:
-                for exact in (0, 1):
-                    scope = {"table_id": table_id, "side": side.value, "exact": exact}
-                    for run in self._runs_between(scope, low, high):
-                        runs[run.number] = run
+        for side in SIDES:
+            for exact in (0, 1):
+                scope = {"table_id": table_id, "side": side.value, "exact": exact}
+                for step, residue in lattices:
+                    of_lattice = {**scope, "step": step, "residue": residue}
+                    runs |= {run.number: run for run in self._runs_near(of_lattice, ordered)}
         return [run for run in runs.values() if run.keys.inside(ordered)], ordered
+
+    def _runs_near(self, scope: Mapping[str, Any], ordered: Sequence[int]) -> list[Run]:
+        """
+        Return the runs of one lattice among which all are that cover any of *ordered*, ascending keys.
+
+        All between the first key and the last, where those are no more than the keys; else only those near to them.
+        """
+        most = len(ordered)
+        bounds = {"low": ordered[0], "high": ordered[-1], "most": most + 1}
+        found = self._db.execute(q.SOME_RUNS_BETWEEN, {**scope, **bounds}).fetchall()
+        if len(found) > most:
+            found = [
+                row
+                for low, high in rangeset.coalesce(ordered, gap=RUN_GAP)
+                for row in self._db.execute(q.RUNS_BETWEEN, {**scope, "low": low, "high": high})
+            ]
+        return [Run(row) for row in found]
 
     def _has_marks_in(self, table_id: int, least: int, most: int) -> bool:
         """Say whether a point or a run, on any side, has a key within [least, most] or one that is no integer."""

@@ -225,3 +225,12 @@ def test_keys_that_a_claim_leaves_out_put_off_ones_first(bench):
     assert bench.ledger.waiting_keys(bench.t, 9) == [2, 1]
     assert bench.ledger.waiting_keys(bench.t, 1) == [2]
     assert bench.ledger.waiting_keys(bench.u, 9) == []
+
+
+def test_keys_are_found_under_runs_however_many_lie_between_them(bench):
+    for start in range(0, 2000, 100):
+        bench.mark(A, start, start + 9)
+    for keys in ([5, 1905, 1950], list(range(0, 2000, 50))):
+        found = bench.ledger.marks_of(bench.t, keys)
+        marked = [key for key in keys if key in found and found[key].a.exact is not None]
+        assert marked == [key for key in keys if key % 100 < 10]
