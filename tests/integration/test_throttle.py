@@ -41,7 +41,9 @@ def test_a_baseline_waits_for_the_replicas_of_both_sides(pair, database, product
     started = {"mysql": "START REPLICA SQL_THREAD", "mariadb": "START SLAVE SQL_THREAD"}
     replicas = []
     for server in pair.sides:
-        replica = fresh_server(server.flavor, options={"report-host": server.host})
+        # Of this database alone: what earlier tests have made, the replica does not have.
+        options = {"report-host": server.host, "replicate-wild-do-table": f"{database}.%"}
+        replica = fresh_server(server.flavor, options=options)
         replicate(server, replica, from_now=True)
         replica.script("SET SESSION sql_log_bin = 0", f"CREATE DATABASE {database}")
         replica.script(stopped[server.flavor])
