@@ -81,11 +81,19 @@ class ReplicaWatch:
                 self._wanted.wait()
                 self._wanted.clear()
                 if not self._stop.is_set():
-                    reason = self._look()
+                    reason = self._try_look()
                     self._answer = self._clock.monotonic(), reason
                     self._stop.wait(LOOK_EVERY_S)
         finally:
             self._forget(list(self._sessions))
+
+    def _try_look(self) -> str | None:
+        """A look that fails, whatever it failed of, holds the work up, says so, and is made again."""
+        try:
+            return self._look()
+        except Exception as error:  # noqa: BLE001 - else nobody would ever say why nothing goes on
+            self._forget(list(self._sessions))
+            return f"the replicas cannot be asked: {type(error).__name__}"
 
     def _look(self) -> str | None:
         said: list[str] = []

@@ -59,7 +59,7 @@ class Throttle:
         Raises TransientDatabaseError where a server that is to be asked does not answer.
         """
         reason = self._paused() or self._load_above() or self._lagging() or self._too_fast()
-        if _without_numbers(reason) != _without_numbers(self.reason):
+        if _without_amounts(reason) != _without_amounts(self.reason):
             if reason is None:
                 self._log.info("throttle.ended")
             else:
@@ -105,6 +105,6 @@ class Throttle:
         return {str(name).lower(): int(value) for name, value in rows if str(value).isdecimal()}
 
 
-def _without_numbers(reason: str | None) -> str | None:
-    """A load that goes up and down is no news."""
-    return None if reason is None else re.sub(r"\d+", "", reason)
+def _without_amounts(reason: str | None) -> str | None:
+    """A load or a lag that goes up and down is no news; another server is."""
+    return None if reason is None else re.sub(r" is \d+", "", reason)

@@ -1,6 +1,5 @@
 """Threads share what the C library has free."""
 
-import ctypes
 import subprocess
 import sys
 
@@ -27,9 +26,6 @@ libc.fclose(file)
 """
 
 
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library is not glibc"
-)
 @pytest.mark.parametrize(("how", "shared"), [("shared", True), ("apart", False)])
 def test_threads_share_two_arenas(tmp_path, how, shared):
     told = tmp_path / "info.xml"

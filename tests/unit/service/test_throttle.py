@@ -1,13 +1,18 @@
 """When whole-table comparisons give way, as far as no server is asked."""
 
+import threading
+
 import pytest
 import structlog
 
 from syncer.config import Config
 from syncer.config.model import FileConfig, ThrottleSection
+from syncer.service import replicas
 from syncer.service.replicas import ASKING, ReplicaWatch
 from syncer.service.sides import Workers
 from syncer.service.throttle import Throttle
+
+FAILED = "the replicas cannot be asked: ValueError"
 
 
 class FakeClock:
@@ -90,9 +95,16 @@ def test_a_replica_that_is_behind_is_waited_for_and_said_once():
     assert one.reason == said[0]
     said[0] = said[0].replace("40", "12")
     assert not one.free()
+    said[0] = said[0].replace("db3", "db4")
+    assert not one.free()
     said[0] = None
     assert one.free()
-    assert [line["event"] for line in logs.entries] == ["throttle.began", "throttle.ended"]
+    events = [(line["event"], "db4" in line.get("reason", "")) for line in logs.entries]
+    assert events == [
+        ("throttle.began", False),
+        ("throttle.began", True),
+        ("throttle.ended", False),
+    ]
 
 
 def test_nobody_is_asked_where_no_replica_is_named():
@@ -106,3 +118,26 @@ def test_nobody_is_asked_where_no_replica_is_named():
 def test_replicas_that_were_not_asked_yet_are_waited_for():
     config = Config(file=FileConfig(throttle=ThrottleSection(replicas=("a=db3",))))
     assert ReplicaWatch(config, FakeClock(), structlog.get_logger()).reason() == ASKING
+
+
+def test_a_look_that_fails_says_so_and_is_made_again(monkeypatch):
+    looks, again = [], threading.Event()
+
+    def fail(_watch):
+        looks.append(1)
+        if len(looks) == 2:
+            again.set()
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(ReplicaWatch, "_look", fail)
+    monkeypatch.setattr(replicas, "LOOK_EVERY_S", 0.0)
+    config = Config(file=FileConfig(throttle=ThrottleSection(replicas=("a=db3",))))
+    watch = ReplicaWatch(config, FakeClock(), structlog.get_logger())
+    watch.start()
+    try:
+        assert watch.reason() in {ASKING, FAILED}
+        while not again.wait(0.01):  # it looks only while somebody asks
+            watch.reason()
+        assert watch.reason() == FAILED
+    finally:
+        watch.close()
