@@ -468,6 +468,11 @@ def test_load_data_in_statement_format_is_a_statement(rig: Rig) -> None:
     ]
 
 
+def canonical(position: StreamPosition) -> StreamPosition:
+    gtids = position.gtids if "-" not in position.server else str(GtidSet(position.gtids))
+    return msgspec.structs.replace(position, gtids=gtids, file_at=0)
+
+
 def test_an_idle_connection_is_kept_alive_by_heartbeats(rig: Rig) -> None:
     tailer = rig.start()
     rig.sync()
@@ -478,10 +483,10 @@ def test_an_idle_connection_is_kept_alive_by_heartbeats(rig: Rig) -> None:
         6,
     )
     assert tailer.progress.state == "connected"
-    assert tailer.progress.position.file_at
-    assert msgspec.structs.replace(tailer.progress.position, file_at=0) == msgspec.structs.replace(
-        began.position, file_at=0
-    )
+    position = tailer.progress.position
+    assert position.file_at
+    # The server and we spell one GTID set in two ways where it has tags.
+    assert canonical(position) == canonical(began.position)
 
 
 def test_rows_above_sixteen_megabytes_come_in_several_packets(rig: Rig) -> None:
