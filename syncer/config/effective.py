@@ -44,6 +44,7 @@ _POLICY_KEYS = (
     "on_null",
     "presence",
     "on_truncate",
+    "on_fk",
     "base",
     "custom_timeout_s",
     "clock_margin_s",

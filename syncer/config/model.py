@@ -15,7 +15,7 @@ from msgspec import Meta
 from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
-from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, OnTruncate, Presence
+from syncer.core.policy import BaseRow, OnDelete, OnFk, OnNull, OnTie, OnTruncate, Presence
 from syncer.core.replica import parse_replica
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
@@ -146,6 +146,13 @@ class PolicySection(Section, frozen=True, kw_only=True):
             "hold: a person decides; halt: and the table waits until then"
         ),
     ] = OnTruncate.CHANGE_WINS
+    on_fk: Annotated[
+        OnFk | None,
+        _text(
+            "hold, restore_parent, drop_child or cascade: a child that one side wrote while the other one deleted its parent. Said of the "
+            "child's table; where it says nothing, restore_parent and cascade of the parent's count; where neither does: hold"
+        ),
+    ] = None
     base: Annotated[
         BaseRow,
         _text(
@@ -191,6 +198,7 @@ class TableSection(Section, frozen=True, kw_only=True):
     on_null: Annotated[OnNull | None, _text("as in [policy]")] = None
     presence: Annotated[Presence | None, _text("as in [policy]")] = None
     on_truncate: Annotated[OnTruncate | None, _text("as in [policy]")] = None
+    on_fk: Annotated[OnFk | None, _text("as in [policy]")] = None
     base: Annotated[BaseRow | None, _text("as in [policy]")] = None
     custom_timeout_s: Annotated[
         Annotated[float, Meta(gt=0, le=60)] | None, _text("as in [policy]")

@@ -57,17 +57,18 @@ def edges(tables: Mapping[int, PairedTable], side: Side) -> dict[int, tuple[Edge
 def edges_between(schemas: Mapping[int, TableSchema]) -> dict[int, tuple[Edge, ...]]:
     """Return the same for the tables of one side, by their schemas."""
     ids = {schema.name: table_id for table_id, schema in schemas.items()}
-    folded = {_fold(name): table_id for name, table_id in ids.items()}
+    by_folded = {folded(name): table_id for name, table_id in ids.items()}
     found: dict[int, list[Edge]] = {}
     for table_id, schema in schemas.items():
         for key in schema.foreign_keys:
-            parent = ids.get(key.parent, folded.get(_fold(key.parent)))
+            parent = ids.get(key.parent, by_folded.get(folded(key.parent)))
             if parent is not None and _cascades(key):
                 found.setdefault(parent, []).append(_edge(table_id, key))
     return {parent: tuple(some) for parent, some in found.items()}
 
 
-def _fold(name: TableName) -> tuple[str, str]:
+def folded(name: TableName) -> tuple[str, str]:
+    """Return what a name is compared by where letter case does not count."""
     return name.database.lower(), name.name.lower()
 
 

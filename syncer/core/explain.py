@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from syncer.core.decision import decide
+from syncer.core.families import Course, Kin, Stand, course, word_of
 from syncer.core.lint import Cell
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
 from syncer.core.outcome import (
@@ -25,7 +26,7 @@ from syncer.core.outcome import (
     Verdict,
     WrittenColumn,
 )
-from syncer.core.policy import Policy
+from syncer.core.policy import OnFk, Policy
 from syncer.core.rules import Rule, RuleKind, RuleValue
 from syncer.core.side import SIDES, Direction, Side
 from syncer.core.visibility import Horizon
@@ -43,6 +44,13 @@ _WAITING = {
     Verdict.HOLD: "held: a person decides",
     Verdict.HALT: "held, and the table waits until a person decides",
     Verdict.SKIP: "left as it is, until either side changes the row again",
+}
+
+
+_COURSES = {
+    Course.HOLD: _WAITING[Verdict.HOLD],
+    Course.RESTORE: "the parent comes back, the child stays",
+    Course.DROP: "the child goes where it was written",
 }
 
 
@@ -133,6 +141,23 @@ def _unknown(policy: Policy) -> Iterator[Outcome]:
         when="one side truncated the table, the other one changed the row",
         outcome="the row stays" if found.verdict is Verdict.COPY else _WAITING[found.verdict],
         rule=found.rule,
+    )
+    yield _family(policy)
+
+
+def _family(policy: Policy) -> Outcome:
+    """Say what becomes of a row of the table as the child, and as the parent of tables that say nothing."""
+    word = word_of(policy, None)
+    outcome = _COURSES[course([Kin(word, Stand.WANTS)])]
+    if word is OnFk.CASCADE:
+        outcome += ", and so do its own children"
+    if policy.on_fk is None:
+        outcome = f"what the parent's table says; {outcome}"
+    return Outcome(
+        kinds=("fk_parent_missing", "fk_child_exists"),
+        when="one side wrote a child, the other one deleted its parent",
+        outcome=outcome,
+        rule=f"on_fk={word}",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-from syncer.core.policy import OnTruncate, Policy
+from syncer.core.policy import OnFk, OnTruncate, Policy
 from syncer.core.rules import Rule, RuleKind
 from syncer.core.schema import Column, TableSchema, counter_range
 from syncer.core.side import Direction
@@ -216,6 +216,10 @@ def depends_on_timing(policy: Policy) -> list[str]:
     found = [f"{rule}: {_BY_TIME[rule.kind]}" for rule in policy.chain if rule.kind in _BY_TIME]
     if policy.on_truncate is not OnTruncate.CHANGE_WINS:
         found.append(f"on_truncate={policy.on_truncate}: {_BY_TIME[RuleKind.UPDATE_WINS]}")
+    if policy.on_fk not in {None, OnFk.HOLD}:
+        found.append(
+            f"on_fk={policy.on_fk}: it takes effect only where a child and the delete of its parent cross"
+        )
     if policy.needs_base:
         found += [
             f"{rule}: a change that leaves {rule.column} as it was is noticed only where both changes meet in one comparison"

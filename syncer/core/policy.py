@@ -17,6 +17,7 @@ from syncer.core.side import Direction
 __all__ = [
     "BaseRow",
     "OnDelete",
+    "OnFk",
     "OnNull",
     "OnTie",
     "OnTruncate",
@@ -65,6 +66,18 @@ class OnTruncate(enum.StrEnum):
     HALT = "halt"
 
 
+class OnFk(enum.StrEnum):
+    """A child that was written on one side while its parent was deleted on the other."""
+
+    HOLD = "hold"
+    RESTORE_PARENT = "restore_parent"
+    """The parent's row comes back where it was deleted."""
+    DROP_CHILD = "drop_child"
+    """The child goes where it was written."""
+    CASCADE = "cascade"
+    """So do the children that stand in its way, and theirs."""
+
+
 class BaseRow(enum.StrEnum):
     """When the row that both sides agreed on last is kept for changes that are not settled."""
 
@@ -99,6 +112,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_future_s: float = 60.0
     base: BaseRow = BaseRow.AUTO
     on_truncate: OnTruncate = OnTruncate.CHANGE_WINS
+    on_fk: OnFk | None = None
 
     @property
     def chain(self) -> tuple[Rule, ...]:

@@ -61,6 +61,19 @@ GET_HOLD = "SELECT conflict_id FROM hold WHERE table_id = ? AND key = ?"
 PUT_HOLD = "REPLACE INTO hold (table_id, key, conflict_id) VALUES (?, ?, ?)"
 DROP_HOLD = "DELETE FROM hold WHERE table_id = ? AND key = ?"
 HOLD_USES = "SELECT 1 FROM hold WHERE conflict_id = ? LIMIT 1"
+MAKE_DUE = "UPDATE point SET id = abs(id), not_before = 0 WHERE table_id = ? AND key = ?"
+"""Let a key be claimed at once, held or put off, on both sides."""
+
+
+def held_as(count: int) -> str:
+    """Read why *count* keys of one table are held."""
+    return (
+        "SELECT h.key, c.kind FROM hold h JOIN conflict c ON c.id = h.conflict_id "
+        f"WHERE h.table_id = ? AND h.key IN ({', '.join('?' * count)}) AND EXISTS ("
+        "SELECT 1 FROM point p WHERE p.table_id = h.table_id AND p.key = h.key AND p.id < 0)"
+    )
+
+
 HELD = """
 SELECT p.table_id, p.key, coalesce(h.conflict_id, 0), min(p.created_at)
 FROM point p LEFT JOIN hold h ON h.table_id = p.table_id AND h.key = p.key

@@ -3,7 +3,7 @@ The ledger: everything that ``syncer`` remembers between two runs.
 
 Responsibilities by module: ``store`` the file, ``ranges`` points and runs, ``spans`` ranges to compare, ``marks`` what
 tailers write, ``claims`` what the reconciler asks and settles, ``batches`` intents, ``definitions`` paused tables and how
-rows are read, ``journal`` conflicts, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``restorations`` rows
+rows are read, ``journal`` conflicts, ``holds`` why keys wait, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``restorations`` rows
 that people want back, ``status`` the rest. What is decided from it must not live here.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from syncer.ledger.batches import Batches
 from syncer.ledger.claims import Claims
 from syncer.ledger.definitions import Definitions
+from syncer.ledger.holds import Holds
 from syncer.ledger.marks import Marks
 from syncer.ledger.requests import Requests
 from syncer.ledger.restorations import Restorations
@@ -19,7 +20,7 @@ from syncer.ledger.status import Status
 from syncer.ledger.stops import Stops
 
 
-class Ledger(Marks, Claims, Batches, Definitions, Requests, Restorations, Stops, Status):
+class Ledger(Marks, Claims, Holds, Batches, Definitions, Requests, Restorations, Stops, Status):
     """
     The persistent ledger of one pair.
 

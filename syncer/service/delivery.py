@@ -40,9 +40,11 @@ from syncer.mysql.applier import (
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
 from syncer.service.answering import PERSON
+from syncer.service.families import Families
 from syncer.service.oversize import SIZE, above_packet, size_note
 from syncer.service.planned import Planned, halves, operation
 from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.refusals import LINKS, NOT_ABOUT_ROWS, REFUSED_FOR
 from syncer.service.sides import SideWorker
 
 MISSES_BEFORE_LEAVING_OUT = 3
@@ -57,28 +59,6 @@ WAIT_FOR_CHILDREN_MOST_S = 1.0
 REFUSALS_KNOWN = 10_000
 UNDECIDED_LOOK_S = 0.5
 """The oldest mark is looked up at most so often: among rows that are all refused it is found last."""
-_KINDS = {
-    1062: ConflictKind.UNIQUE_VIOLATION,
-    1169: ConflictKind.UNIQUE_VIOLATION,
-    1216: ConflictKind.FK_PARENT_MISSING,
-    1452: ConflictKind.FK_PARENT_MISSING,
-    1217: ConflictKind.FK_CHILD_EXISTS,
-    1451: ConflictKind.FK_CHILD_EXISTS,
-}
-
-
-_LINKS = frozenset({ConflictKind.FK_PARENT_MISSING, ConflictKind.FK_CHILD_EXISTS})
-
-_NOT_ABOUT_ROWS = frozenset(
-    {
-        *(1044, 1045, 1142, 1143, 1227, 1698, 1820, 1862, 3118, 3159),  # the account
-        *(1049, 1054, 1146),  # a table that is being changed: the stream will tell
-        *(1290, 1792, 1836),  # a server that is read-only for now
-    }
-)
-"""Refusals that say nothing of the rows: no row is held for them, everything waits."""
-
-
 LATENCIES_KEPT = 2_000
 """Of so many rows written last the latencies are known; each is an object in memory."""
 
@@ -129,6 +109,7 @@ class Delivery:
         ending: threading.Event,
         retry_limit: int,
         dependents: Callable[[], Dependents],
+        families: Families,
         probe: Probe = no_probe,
     ) -> None:
         """
@@ -139,6 +120,7 @@ class Delivery:
             ending: set when the run is to end; what is under way is still finished where that takes no more than seconds.
             retry_limit: tries of a row that the target refuses for the sake of other rows, before it is held.
             dependents: returns the tables whose rows the target deletes with their parents, as they are now.
+            families: is asked before a row is held for the sake of another one.
         """
         self._worker = worker
         self._ledger = ledger
@@ -150,6 +132,7 @@ class Delivery:
         self._probe = probe
         self._retry_limit = retry_limit
         self._dependents = dependents
+        self._families = families
         self._misses = 0
         self._refused: dict[tuple[int, StoredKey], int] = {}
         self._undecided: tuple[float, int | None] = (-math.inf, None)
@@ -200,7 +183,7 @@ class Delivery:
                 self._attempt(planned, current, attempt)
             except StatementRefused as error:
                 self._ledger.drop(current.batch_id)
-                kind = _KINDS.get(error.errno)
+                kind = REFUSED_FOR.get(error.errno)
                 if refused is None or attempt is not Plan.LINKS_APART:
                     refused = error  # what the row meets as it is, not without its references
                 if kind is None:
@@ -232,7 +215,7 @@ class Delivery:
         if plan is Plan.DISPLACE:
             return ConflictKind.UNIQUE_VIOLATION in met
         if plan is Plan.LINKS_APART:
-            return bool(_LINKS.intersection(met)) and bool(
+            return bool(LINKS.intersection(met)) and bool(
                 circular(p.table.schema(self.target) for p in planned)
             )
         return True
@@ -330,7 +313,7 @@ class Delivery:
             self._ledger.drop(batch.batch_id)
             raise
         except StatementRefused as error:
-            if error.errno not in _NOT_ABOUT_ROWS:
+            if error.errno not in NOT_ABOUT_ROWS:
                 raise
             self._ledger.drop(batch.batch_id)
             raise TransientDatabaseError(str(error), errno=error.errno) from error
@@ -343,6 +326,10 @@ class Delivery:
 
     def _wait_for_children(self, planned: Planned) -> None:
         """Put a delete off that would take undecided children along; it is held where nothing is left to be decided."""
+        if planned.tries >= self._retry_limit and self._for_its_family(
+            planned, ConflictKind.FK_CHILD_EXISTS
+        ):
+            return
         tables = {one.child.table_id for one in self._dependents().get(planned.table.table_id, ())}
         limit = self._retry_limit
         most_s = BACK_OFF_MOST_S
@@ -366,6 +353,7 @@ class Delivery:
             return
         self._ledger.finish(batch.batch_id, written)
         self._probe(Moment.APPLY_FINISHED, self.target)
+        self._families.written([planned[at] for at in sorted(written)])
         if len(written) == len(planned):
             self._misses = 0
         counts: Counter[str] = Counter()
@@ -420,13 +408,26 @@ class Delivery:
             return frozenset()
 
     def _cannot_write(self, planned: Planned, error: StatementRefused) -> None:
-        kind = _KINDS.get(error.errno, ConflictKind.APPLY_ERROR)
+        kind = REFUSED_FOR.get(error.errno, ConflictKind.APPLY_ERROR)
         table_id = planned.table.table_id
+        self._families.refused(planned, kind)
         if kind is not ConflictKind.APPLY_ERROR and self._may_pass(planned):
             not_before = due_again(self._clock.monotonic(), planned.tries)
             self._ledger.defer(table_id, planned.stored, not_before)
             return
+        if self._for_its_family(planned, kind):
+            return
         self._hold(planned, kind, str(error))
+
+    def _for_its_family(self, planned: Planned, kind: ConflictKind) -> bool:
+        """Say whether a row that would be held was put off instead: ``on_fk`` decides, or may still (``service/families.py``)."""
+        if not self._families.put_off(planned, kind, self._worker.reader().session):
+            return False
+        now = self._clock.monotonic()
+        turned = self._families.is_turned(planned)
+        not_before = now if turned else due_again(now, planned.tries)
+        self._ledger.defer(planned.table.table_id, planned.stored, not_before)
+        return True
 
     def _may_pass(self, planned: Planned) -> bool:
         """
@@ -475,6 +476,7 @@ class Delivery:
         self._journal(planned, planned.entry(now, winner=None, kind=kind, rule="hold", note=note))
 
     def _journal(self, planned: Planned, entry: ConflictEntry) -> None:
+        self._families.forget(planned)
         ids = self._ledger.journal_held([entry])
         if planned.decision.path == PERSON:
             self._ledger.forget_request(ids[0])

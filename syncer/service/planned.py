@@ -55,6 +55,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         skew_bound_s: how far the servers' clocks were apart at most; None: not known.
         stale: a change left the column that a rule compares as it was, or set it back.
         origin: says what a transaction is called at its server.
+        note: what the journal's entry says beside the rule.
     """
 
     table: PairedTable
@@ -71,6 +72,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     skew_bound_s: float | None = None
     stale: bool = False
     origin: OriginOf = nobody_knows
+    note: str = ""
 
     @property
     def target(self) -> Side:
@@ -177,6 +179,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ) -> ConflictEntry:
         """The journal entry, with both images."""
         rows = self.group.rows
+        note = note or self.note
         if self.decision.path == SIZE and not note:
             note = size_note(self.table, large_rows(rows))
         if self.decision.path == PERSON and self.decision.verdict is Verdict.HOLD and not note:

@@ -34,6 +34,7 @@ from syncer.service.chunks import ChunkComparer
 from syncer.service.copying import RangeCopier
 from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
+from syncer.service.families import Families
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
 from syncer.service.planned import Planned
@@ -80,6 +81,7 @@ class Reconciler:
         restorer: Restorer | None = None,
         customs: CustomRules | None = None,
         outside: Callable[[], Around] | None = None,
+        families: Families | None = None,
     ) -> None:
         """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
         self._ledger = ledger
@@ -105,6 +107,7 @@ class Reconciler:
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
         self._restorer = restorer
+        self._families = families
         self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
         self.cycles = 0
 
@@ -125,6 +128,8 @@ class Reconciler:
         self._tables = self._catalog.flowing
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         moved = self._children.find() or moved
+        if self._families is not None:
+            self._families.following.follow()
         now = self._clock.monotonic()
         self._due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD, now)
         claimed = self._due[: self._batch_rows]
@@ -228,7 +233,7 @@ class Reconciler:
             images = None
             if table.policy.needs_base:
                 images = self._ledger.images_of(table_id, marks)
-            planned += plan(
+            decided = plan(
                 table,
                 groups,
                 marks,
@@ -240,6 +245,7 @@ class Reconciler:
                 images=images,
                 origin=self._reader.origin,
             )
+            planned += decided if self._families is None else self._families.turn(decided)
         return self._carry_out(planned, horizons)
 
     def _waiting(self, table: PairedTable) -> list[Key]:

@@ -31,6 +31,7 @@ from syncer.service.copying import RangeCopier
 from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer, Delivery
 from syncer.service.endings import Goal
+from syncer.service.families import Families
 from syncer.service.heart import Heart
 from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
@@ -285,6 +286,7 @@ class Run:
         hearts = self._hearts(sessions, pulses, ledger, catalog, epoch)
         workers = Workers.of(config, sessions)
         stack.callback(workers.close)
+        families = Families.of(ledger, catalog, workers, config.engine.retry_limit)
         progress = {side: tailers[side].progress for side in SIDES}
         rehearsal = Rehearsal(ledger, clock) if self._options.dry_run else None
         deliveries: dict[Side, Deliverer] = {
@@ -301,6 +303,7 @@ class Run:
                     ending=ending,
                     retry_limit=config.engine.retry_limit,
                     dependents=partial(catalog.dependents, side),
+                    families=families,
                     probe=self._probe,
                 )
             )
@@ -343,6 +346,7 @@ class Run:
             throttle=throttle,
             customs=customs,
             outside=partial(clocks, pulses, clock),
+            families=families,
         )
         goal = Goal(
             ledger=ledger,

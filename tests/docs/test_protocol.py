@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncer.core.decision import ConflictKind
-from syncer.core.policy import OnDelete, OnNull, OnTie, Presence, RuleKind
+from syncer.core.policy import OnDelete, OnFk, OnNull, OnTie, Presence, RuleKind
 from syncer.core.side import Direction
 from tests.model.mutants import MUTANTS
 
@@ -96,7 +96,7 @@ def test_every_invariant_that_is_cited_exists():
 
 def test_every_kind_rule_and_modifier_is_described():
     text = page("conflicts.md")
-    for words in (ConflictKind, OnDelete, OnTie, OnNull, Presence, Direction):
+    for words in (ConflictKind, OnDelete, OnFk, OnTie, OnNull, Presence, Direction):
         for word in words:
             assert f"`{word.value}`" in text, word
     for rule in RuleKind:

@@ -197,3 +197,55 @@ def test_killed_while_rows_are_merged(pair, database, product, tmp_path, probe):
     }
     assert present(pair, database)["counted"] == expected
     totals[f"probes killed on {pair.name}"] += 1
+
+
+FAMILY = """
+[engine]
+retry_limit = 2
+[policy]
+on_fk = "cascade"
+"""
+FAMILY_PROBES = (
+    "apply.written.a:1",  # children are about to go
+    "apply.committed.a:1",  # they are gone, the ledger does not know
+    "apply.finished.a:1",  # the ledger knows, and their parent is still there
+    "intent.after:1",  # whatever is refused first
+)
+
+
+@pytest.mark.parametrize(
+    ("pair", "probe"),
+    [
+        pytest.param(pair, probe, id=f"{pair}-{probe}")
+        for turn, probe in enumerate(FAMILY_PROBES if FULL else FAMILY_PROBES[1:3])
+        for pair in (FLAVORS if FULL else (FLAVORS[turn % 2],))
+    ],
+    indirect=["pair"],
+)
+def test_killed_while_a_family_is_settled(pair, database, product, tmp_path, probe):
+    """What was decided is done or decided again; each row that goes is journaled once (INV-8, INV-13)."""
+    pair.script(
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id))",
+        "CREATE TABLE g (id INT PRIMARY KEY, c INT, FOREIGN KEY (c) REFERENCES c (id))",
+        "INSERT INTO p VALUES (1), (2)",
+        "INSERT INTO c VALUES (2, 2)",
+        db=database,
+    )
+    (tmp_path / "family.toml").write_text(FAMILY, "utf-8")
+    syncer = product("--config", tmp_path / "family.toml")
+    syncer.until_in_sync()
+    pair.a.script(
+        "INSERT INTO c VALUES (10, 1), (11, 1)", "INSERT INTO g VALUES (100, 10)", db=database
+    )
+    pair.b.script("DELETE FROM p WHERE id = 1", db=database)
+    start_doomed(syncer, probe).dies()
+    syncer.until_in_sync()
+    found = present(pair, database)
+    assert {name: list(rows) for name, rows in found.items()} == {"p": [(2,)], "c": [(2,)], "g": []}
+    journal = [(c.table.split(".")[1], *c.key, c.status) for c in syncer.conflicts()]
+    assert sorted(one for one in journal if one[-1] == "applied") == [
+        *(("c", "10", "applied"), ("c", "11", "applied"), ("g", "100", "applied")),
+    ]
+    assert {status for *_, status in journal} <= {"applied", "superseded"}
+    totals[f"probes killed on {pair.name}"] += 1

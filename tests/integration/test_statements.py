@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from syncer.core.pairing import PairedTable
+from syncer.core.policy import Policy
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import StatementRefused
@@ -14,6 +16,7 @@ from syncer.mysql import introspect, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import from_text
 from syncer.mysql.identity import identities
+from syncer.mysql.relatives import children_of, parents_of
 
 ROWS = 3000
 TABLES = {
@@ -204,3 +207,52 @@ def test_thousands_of_keys_are_one_question(session, database):
     found = identities(session, schema, keys)
     assert int(session.query("SHOW SESSION STATUS LIKE 'Questions'")[0][1]) - before == 2
     assert len(set(found.values())) == 1000
+
+
+@PAIR
+@SIDES
+def test_relatives_are_found_through_the_foreign_key(session, database):
+    """By what it refers to, whatever that is of; and in a table that refers to itself."""
+    session.execute(
+        f"CREATE TABLE {database}.p (id INT PRIMARY KEY, t INT, code VARCHAR(20) COLLATE utf8mb4_general_ci, UNIQUE uk (t, code))"
+    )
+    session.execute(
+        f"CREATE TABLE {database}.c (id INT PRIMARY KEY, t INT, p VARCHAR(20) COLLATE utf8mb4_general_ci, up INT,"
+        f" FOREIGN KEY (t, p) REFERENCES {database}.p (t, code), FOREIGN KEY (up) REFERENCES {database}.c (id))"
+    )
+    many = range(1, ROWS)
+    session.execute(
+        f"INSERT INTO {database}.p VALUES " + ",".join(f"({n},1,'it''s {n}')" for n in many)
+    )
+    session.execute(
+        f"INSERT INTO {database}.c VALUES "
+        + ",".join(f"({n},1,'IT''S {n // 2 + 1}',{n // 2 or 'NULL'})" for n in many)
+    )
+    for name in "pc":
+        session.query(f"ANALYZE TABLE {database}.{name}")
+    tables = {}
+    for number, name in enumerate("pc"):
+        schema = load(session, database, name)
+        names = tuple(column.name for column in schema.columns)
+        paired = PairedTable(
+            table_id=number,
+            name=schema.name,
+            a=schema,
+            b=schema,
+            columns=names,
+            written=names,
+            policy=Policy(),
+        )
+        tables[name] = paired
+    p, c = tables["p"], tables["c"]
+    pairs = (("t", "t"), ("p", "code"))
+    before = reads(session)
+    found = children_of(session, p, [(8,), (100,)], c, pairs, 1000)
+    assert sorted(found) == [(14,), (15,), (198,), (199,)]
+    assert all(found.values())
+    assert len(children_of(session, p, [(8,), (100,)], c, pairs, 3)) == 3
+    assert sorted(children_of(session, c, [(7,)], c, (("up", "id"),), 9)) == [(14,), (15,)]
+    literals = [{"t": "1", "p": "'It''s 9'"}, {"t": "1", "p": "NULL"}, {"t": "2", "p": "'x'"}]
+    assert parents_of(session, p, pairs, literals) == [(9,)]
+    assert parents_of(session, c, (("up", "id"),), [{"t": "1"}]) == []
+    assert reads(session) - before <= 100

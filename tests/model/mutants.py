@@ -173,6 +173,12 @@ MUTANTS = (
         "a span mark does not re-open the held keys it covers",
         {**MORE, "kinds": "sx"},
     ),
+    Mutant(
+        "turned_unlogged",
+        "INV-8",
+        "what on_fk turns round has no entry",
+        {**ONE, "rule": "turned"},
+    ),
     # Writing
     Mutant(
         "no_intent",

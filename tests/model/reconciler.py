@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from syncer.core import families
 from tests.model.delivery import IDLE
 from tests.model.faults import Faulty
 from tests.model.state import (
@@ -196,7 +197,8 @@ class Protocol(Faulty):
                 verdict, winner = "copy", known[0]
         text = f"{verdict} {SIDES[winner] + ' wins' if winner >= 0 else ''}".strip()
         if answer.conflict:
-            text += f", conflict{' (possible)' if answer.possible else ''}"
+            turned = ", turned round" if answer.path == families.PATH else ""
+            text += f", conflict{' (possible)' if answer.possible else ''}{turned}"
             wrong = self._false_conflict(state, key, marks, rows, bounds, answer)
         if verdict == "alarm":
             wrong = (
@@ -211,7 +213,7 @@ class Protocol(Faulty):
         """P3, P6 and P7 of one conflict; None where all is well."""
         pasts = [history(row) for row in rows]
         exact = all(m[1] is None for m in marks)
-        by_rule = answer.path != "direction"
+        by_rule = answer.path not in {"direction", families.PATH}
         if by_rule and exact and not state.rest.person and pasts[0] & pasts[1] in pasts:
             return ("P3", f"false conflict: {row_name(rows[0])} against {row_name(rows[1])}")
         w = answer.winner

@@ -8,9 +8,12 @@ tuples, and ``test_rules.py`` holds it against a real ledger.
 
 from __future__ import annotations
 
-from syncer.core.decision import RowFact, decide
+import msgspec
+
+from syncer.core.decision import ConflictKind, Decision, RowFact, Verdict, decide
+from syncer.core.families import Turn, turned
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.policy import OnTie, Policy, Rule
+from syncer.core.policy import OnFk, OnTie, Policy, Rule
 from syncer.core.position import Coordinate, GtidSet
 from syncer.core.side import Direction, Side
 from syncer.core.visibility import Horizon, TransactionLog
@@ -21,6 +24,8 @@ from tests.model.state import ABSENT, Config
 Exact = tuple[int, int, str, str, int, int]
 Inexact = tuple[int, int, str | None]
 FAR = 1 << 20
+TURNED = "turned"
+"""A rule of the model alone: prefer B, but what ``on_fk`` may turn round is turned round."""
 _UUID = "00000000-0000-0000-0000-000000000001"
 
 
@@ -42,6 +47,7 @@ class Rules:
         self.mutant = config.mutant
         self.gtids = config.variant == "mysql"
         self.policy = policy(config)
+        self.turns = config.rule == TURNED
         self._decided: dict = {}
         self._folded: dict = {}
         self._bounds: dict = {}
@@ -175,10 +181,30 @@ class Rules:
             for side, what in zip(Side, contents, strict=True)
         }
         found = decide(KeyMarks(*sides), rows, horizons, self.policy)
+        if self.turns:
+            found = self._turned(found, KeyMarks(*sides), rows)
         winner = -1 if found.winner is None else 0 if found.winner is Side.A else 1
         return Answer(
             str(found.verdict), winner, found.conflict is not None, found.possible, found.path
         )
+
+    def _turned(self, found: Decision, marks: KeyMarks, rows: dict[Side, RowFact]) -> Decision:
+        """What the target would refuse, as ``on_fk`` decides it: side A has the family, side B the parent's delete."""
+        here = rows[Side.A].digest
+        if found.verdict is not Verdict.COPY or found.winner is None or here is None:
+            return found
+        turn = Turn(
+            winner=found.winner.other,
+            kind=ConflictKind.FK_PARENT_MISSING,
+            word=OnFk.DROP_CHILD,
+            here=Side.A,
+            digest=here,
+            root=(0, 0),
+        )
+        turn_made = turned(turn, found, marks, here)
+        if turn_made is not None and self.mutant == "turned_unlogged":
+            return msgspec.structs.replace(turn_made, conflict=None)
+        return turn_made or found
 
     def _side_marks(self, exact: Exact | None, inexact: Inexact | None) -> SideMarks:
         if self.mutant == "inexact_as_exact" and inexact is not None:
@@ -196,7 +222,7 @@ def policy(config: Config) -> Policy:
     if config.rule == "a-to-b":
         return Policy(direction=Direction("a-to-b"))
     tie = OnTie(config.tie) if config.rule == "newest" else None
-    return Policy(rule=Rule.parse(config.rule), on_tie=tie)
+    return Policy(rule=Rule.parse("prefer:b" if config.rule == TURNED else config.rule), on_tie=tie)
 
 
 __all__ = ["Answer", "Op", "Reason", "Rules", "Touch", "policy"]

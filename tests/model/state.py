@@ -36,7 +36,7 @@ class Config:
         late: an apply of a dead syncer may still begin after the restart.
         lag: gtid_executed is behind what is visible by one group (one) or any number (any); gap: in any order.
         locking: besides plain reads any key may be read with locks.
-        rule: prefer:a, prefer:b, hold, newest (with tie), a-to-b (direction).
+        rule: prefer:a, prefer:b, hold, newest (with tie), a-to-b (direction), turned (what a foreign key makes of it: ``on_fk``).
         tie: on_tie for newest.
     """
 

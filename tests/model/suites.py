@@ -36,6 +36,7 @@ MUST_MEET = (
     "looked up at B: found",
     "looked up at B: not there",
     "connection lost before COMMIT",
+    "turned round",
     "chunk compared, 1 keys differ",
     "the span reaches beyond L",
 )
@@ -67,6 +68,11 @@ def quick() -> Iterator[Config]:
     for start in ("onlya", "differ"):
         for rule in ("prefer:b", "hold", "a-to-b"):
             yield Config("mariadb", BOTH, start=(start,), rule=rule)
+    # What a target refuses for the sake of another row, and ``on_fk`` turns round.
+    yield Config("mysql", BOTH, rule="turned", late=True)
+    yield Config("mariadb", MORE, rule="turned", late=True)
+    yield Config("mariadb", BOTH, kinds="wdsx", reason="cascade", rule="turned")
+    yield Config("mariadb", BOTH, kinds="wdsx", reason="purged", rule="turned")
     # Two keys in one batch, to one target and to both.
     yield Config("exact", ((1, 1), (1, 1)), kinds="w", start=("base",))
     yield Config("mysql", ((1, 1), (1, 0)), kinds="w", faults=0, start=("base",))

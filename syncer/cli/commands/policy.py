@@ -20,7 +20,9 @@ from syncer.errors import ConfigError, ExitCode
 if TYPE_CHECKING:
     from syncer.core.policy import Policy
 
-_MODIFIERS = ("on_delete", "on_tie", "on_null", "presence", "on_truncate", "base", "direction")
+_MODIFIERS = (
+    *("on_delete", "on_tie", "on_null", "presence", "on_truncate", "on_fk", "base", "direction"),
+)
 
 
 @click.group(
@@ -89,7 +91,9 @@ def explain_command(table: str, **given: Any) -> int:
         shown = one.kinds
         lines.add_row(*map(Text, (kinds, one.when or "-", one.outcome, one.rule)))
     console.print(lines)
-    console.print("What a target refuses, and what a guard withholds, is held whatever the rule.")
+    console.print(
+        "What a target refuses for any other reason, and what a guard withholds, is held whatever the rule."
+    )
     for label in labels:
         console.print(Text(f"depends on when changes are compared: {label}"), soft_wrap=True)
     return int(ExitCode.OK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncer.core.decision import RowFact, decide
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
-from syncer.core.policy import BaseRow, OnDelete, OnNull, OnTie, OnTruncate, Policy, Presence
+from syncer.core.policy import BaseRow, OnDelete, OnFk, OnNull, OnTie, OnTruncate, Policy, Presence
 from syncer.core.rules import parse_chain
 from syncer.core.side import Direction, Side
 from syncer.core.visibility import Horizon
@@ -74,6 +74,7 @@ _TYPES = {
     "presence": Presence,
     "base": BaseRow,
     "on_truncate": OnTruncate,
+    "on_fk": OnFk,
     "direction": Direction,
 }
 

@@ -37,6 +37,8 @@ def test_every_kind_is_told_and_nothing_is_left_open(rule):
         *ALL,
         "presence_ambiguous",
         "truncate_dml",
+        "fk_parent_missing",
+        "fk_child_exists",
     }
     assert all(one.outcome and one.rule for one in found)
     assert not any("nobody" in one.rule for one in found)
@@ -118,3 +120,20 @@ def test_presence_and_direction_are_told():
     assert told(policy(presence="hold"), "presence_ambiguous")[0][2] == "presence=hold"
     (one,) = explain(policy("newest:t", direction="b-to-a"))
     assert (one.outcome, one.rule) == ("what side B has stands", "direction=b-to-a")
+
+
+@pytest.mark.parametrize(
+    ("on_fk", "outcome"),
+    [
+        (None, "what the parent's table says; held: a person decides"),
+        ("hold", "held: a person decides"),
+        ("restore_parent", "the parent comes back, the child stays"),
+        ("drop_child", "the child goes where it was written"),
+        ("cascade", "the child goes where it was written, and so do its own children"),
+    ],
+)
+def test_families_are_told(on_fk, outcome):
+    chosen = policy(on_fk=on_fk)
+    assert told(chosen, "fk_parent_missing") == told(chosen, "fk_child_exists")
+    ((_, said, rule),) = told(chosen, "fk_child_exists")
+    assert (said, rule) == (outcome, f"on_fk={on_fk or 'hold'}")

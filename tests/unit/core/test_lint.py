@@ -166,6 +166,8 @@ def test_what_the_linter_calls_closed_is_decided(rule, cell):
         ("lowest_version:v", {"on_tie": "hold", "on_delete": "hold"}, True),
         ("prefer:a", {}, True),
         ("hold", {"on_truncate": "halt"}, True),
+        ("hold", {"on_fk": "hold"}, False),
+        *(("hold", {"on_fk": word}, True) for word in ("restore_parent", "drop_child", "cascade")),
         ("update_wins then hold", {}, True),
         ("equals:region=eu then hold", {}, True),
         ("custom:m:f then hold", {}, True),
