@@ -15,7 +15,7 @@ from syncer.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from syncer.ledger import ConflictRecord, Ledger
+    from syncer.ledger import ConflictEntry, ConflictRecord, Ledger
     from syncer.ledger.records import Restoration, RestorationRecord, Wanted
     from syncer.ledger.selector import Match
 
@@ -176,6 +176,8 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
     if entry.expires_at is not None and record.status.value == "skipped":
         facts.add_row("held again", text.moment(entry.expires_at))
+    if entry.in_the_way:
+        facts.add_row("in the way", in_the_way(entry))
     if entry.note:
         facts.add_row("note", entry.note)
     if asked is not None:
@@ -188,6 +190,12 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         return
     console.print(images(record))
     console.print(Text("values are SQL literals; ≠ marks what differs", "dim"))
+
+
+def in_the_way(entry: ConflictEntry) -> Text:
+    """Name the rows that have a unique value of the row."""
+    keys = (text.printable(", ".join(key)) for key in entry.in_the_way)
+    return Text(f"{entry.table} key " + "; key ".join(keys), "yellow")
 
 
 def images(record: ConflictRecord) -> Table:

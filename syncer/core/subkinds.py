@@ -32,6 +32,10 @@ class SubKind(enum.StrEnum):
     """The table was compared whole: nothing is known of what was before."""
     STALE_TS = STALE
     """A change left the column that a rule compares as it was, or set it back."""
+    UNIQUE_ONE = "unique_one"
+    """One other row of the target has a unique value of the row."""
+    UNIQUE_MANY = "unique_many"
+    """Several other rows have one."""
     GAP = "gap"
     """A side's history is not known exactly for another reason."""
 

@@ -33,8 +33,8 @@ class Journal(Store):
         """
         Write entries of keys that wait for a person, and return their ids in the order given.
 
-        An entry with the kind and both images of one that is held already for that key adds nothing but its note: it gets that
-        id.
+        An entry with the kind and both images of one that is held already for that key adds nothing but its note, and what is in
+        its way: it gets that id.
 
         Args:
             skipped: nobody is to answer: the differences are accepted.
@@ -50,8 +50,10 @@ class Journal(Store):
         for number, text in self._db.execute(jq.HELD_ENTRIES, where):
             old = _decode(text)
             if (old.kind, old.a_image, old.b_image) == (entry.kind, entry.a_image, entry.b_image):
-                if entry.note and entry.note != old.note:
-                    noted = msgspec.structs.replace(old, note=entry.note)
+                noted = msgspec.structs.replace(
+                    old, note=entry.note or old.note, in_the_way=entry.in_the_way
+                )
+                if noted != old:
                     self._db.execute(jq.SET_ENTRY, (_encode(noted).decode(), number))
                 return int(number)
         return None

@@ -151,6 +151,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         a_server_id, b_server_id: of the server that logged that transaction first; None where it is not known.
         a_columns, b_columns: what that side changed since both agreed; None where the base row, or a row, is not known.
         skew_bound_s: how far the servers' clocks were apart at most; None where it was not known.
+        in_the_way: keys, in printable form, of the rows of the table that had a unique value of this one at its target.
     """
 
     table: str
@@ -190,6 +191,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     b_columns: tuple[str, ...] | None = None
     result_image: tuple[str | None, ...] | None = None
     expires_at: float | None = None
+    in_the_way: tuple[tuple[str, ...], ...] = ()
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):

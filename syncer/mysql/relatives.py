@@ -1,5 +1,5 @@
 """
-Rows that refer to each other by a foreign key, found where they are.
+Rows that have to do with each other, by a foreign key or a unique value, found where they are.
 
 What is found says where to look and proves nothing (INV-3): it is read outside of any snapshot that a decision rests on.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from syncer.core.key import Key
+from syncer.core.links import NULL
+from syncer.core.literals import split_image
 from syncer.core.pairing import PairedTable
 from syncer.mysql.columns import key_select, quote_name, read_key
 from syncer.mysql.connection import Session
@@ -70,3 +72,30 @@ def parents_of(
     conditions = " OR ".join(f"({one})" for one in wanted)
     sql = f"SELECT {selected} FROM {quote_table(schema.on_server)} WHERE {conditions}"
     return [read_key(schema.key_columns, row) for row in session.query(sql)]
+
+
+def rivals(
+    session: Session, table: PairedTable, key: Key, image: str, most: int
+) -> tuple[Key, ...]:
+    """
+    Return the keys of other rows that have a unique value of the row *image*, at most *most* for each unique key.
+
+    Empty where none is found: it has gone meanwhile, or its index is over parts of columns or over expressions.
+    """
+    schema = table.schema(session.side)
+    row = dict(zip(map(str.lower, table.written), split_image(image), strict=True))
+    selected = ",".join(key_select(column) for column in schema.key_columns)
+    found: dict[Key, None] = {}
+    for columns in schema.unique:
+        values = [row.get(name.lower(), NULL) for name in columns]
+        if NULL in values:
+            continue  # NULL is in nobody's way; what is not written is not known
+        condition = " AND ".join(
+            f"{quote_name(name)}={value}" for name, value in zip(columns, values, strict=True)
+        )
+        sql = (
+            f"SELECT {selected} FROM {quote_table(schema.on_server)} WHERE {condition} "
+            f"AND NOT ({keys_condition(schema, [key])}) LIMIT {int(most)}"
+        )
+        found |= dict.fromkeys(read_key(schema.key_columns, one) for one in session.query(sql))
+    return tuple(found)

@@ -38,11 +38,12 @@ from syncer.mysql.applier import (
     apply_ranges,
 )
 from syncer.mysql.reader import ChunkValues
+from syncer.mysql.relatives import rivals
 from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
 from syncer.service.answering import PERSON
 from syncer.service.families import Families
 from syncer.service.oversize import SIZE, above_packet, size_note
-from syncer.service.planned import Planned, halves, operation
+from syncer.service.planned import Planned, halves, operation, with_rivals
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.refusals import LINKS, NOT_ABOUT_ROWS, REFUSED_FOR
 from syncer.service.sides import SideWorker
@@ -57,6 +58,7 @@ WAIT_FOR_CHILDREN = 16
 """So many times as many tries while children are still being decided."""
 WAIT_FOR_CHILDREN_MOST_S = 1.0
 REFUSALS_KNOWN = 10_000
+RIVALS_MOST = 5
 UNDECIDED_LOOK_S = 0.5
 """The oldest mark is looked up at most so often: among rows that are all refused it is found last."""
 LATENCIES_KEPT = 2_000
@@ -473,7 +475,13 @@ class Delivery:
 
     def _hold(self, planned: Planned, kind: ConflictKind, note: str) -> None:
         now = self._clock.now()
-        self._journal(planned, planned.entry(now, winner=None, kind=kind, rule="hold", note=note))
+        entry = planned.entry(now, winner=None, kind=kind, rule="hold", note=note)
+        if kind is ConflictKind.UNIQUE_VIOLATION:
+            # Named, not touched: nobody has proven what they are (INV-3).
+            session, write = self._worker.reader().session, planned.write()
+            found = rivals(session, write.table, write.key, write.image or "", RIVALS_MOST)
+            entry = with_rivals(entry, write.table, found)
+        self._journal(planned, entry)
 
     def _journal(self, planned: Planned, entry: ConflictEntry) -> None:
         self._families.forget(planned)

@@ -20,7 +20,7 @@ from syncer.core.outcome import NO_BASE, Base
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.stale import STALE
-from syncer.core.subkinds import changed_columns, sub_kinds
+from syncer.core.subkinds import SubKind, changed_columns, sub_kinds
 from syncer.ledger.records import ConflictEntry, IntentItem, Restoration
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
@@ -245,6 +245,18 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         found = sub_kinds(kind, self.marks, self.lower, cells, self.base.cells)
         named = tuple(one.value for one in found)
         return (*named, STALE) if self.stale and kind is self.decision.conflict else named
+
+
+def with_rivals(entry: ConflictEntry, table: PairedTable, rivals: Sequence[Key]) -> ConflictEntry:
+    """Return *entry* with the rows that are in the way of its row; without any it stays as it is."""
+    if not rivals:
+        return entry
+    sub_kind = SubKind.UNIQUE_ONE if len(rivals) == 1 else SubKind.UNIQUE_MANY
+    return msgspec.structs.replace(
+        entry,
+        in_the_way=tuple(tuple(map(key_text, table.a.key_columns, key)) for key in rivals),
+        sub_kinds=(*entry.sub_kinds, sub_kind.value),
+    )
 
 
 def halves(planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:

@@ -13,6 +13,7 @@ from syncer.core.schema import TableName
 from syncer.ledger import Ledger
 from syncer.service import delivery
 from testbed import oracle
+from tests.integration.harness import syncer as command
 from tests.integration.harness import wait_until
 from tests.integration.inside import Inside
 
@@ -40,7 +41,7 @@ ON_TWO = pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
 def test_rows_that_swap_a_unique_value_arrive(
     pair: Pair, database: str, product: Callable[..., Product]
 ) -> None:
-    """In place, either update alone is a duplicate; children of the rows stay where they are."""
+    """A circle of three: in place, any update alone is a duplicate; children of the rows stay where they are."""
     for server in pair.sides:
         server.query(f"CREATE TABLE `{database}`.p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE)")
         server.query(
@@ -59,6 +60,45 @@ def test_rows_that_swap_a_unique_value_arrive(
     assert oracle.differences(oracle.read_pair(pair, database)) == []
     assert pair.b.query(f"SELECT code FROM `{database}`.p ORDER BY id") == [(20,), (30,), (10,)]
     assert pair.b.query(f"SELECT COUNT(*) FROM `{database}`.c") == [(3,)]
+
+
+@ON_TWO
+def test_a_row_that_others_are_in_the_way_of_is_held_with_their_names(
+    pair: Pair, database: str, product: Callable[..., Product], few_tries: Path
+) -> None:
+    """One of them or several; nobody loses a row for it (no rule deletes what stands in the way)."""
+    pair.script(
+        "CREATE TABLE u (id INT PRIMARY KEY, code INT UNIQUE, email VARCHAR(20) COLLATE utf8mb4_general_ci UNIQUE)",
+        db=database,
+    )
+    syncer = product("--config", few_tries)
+    syncer.until_in_sync()
+    pair.a.script("INSERT INTO u VALUES (1, 5, 'it''s a'), (2, 6, NULL), (3, 7, 'ok')", db=database)
+    pair.b.script(
+        "INSERT INTO u VALUES (11, 5, NULL), (12, 6, 'IT''S A'), (13, 8, 'oK ')", db=database
+    )
+    syncer.until_in_sync(codes=(1,))
+    listed = command("conflicts", "list", "--json", "--ledger", syncer.ledger).must(1).document()
+    found = {
+        one["entry"]["key"][0]: (one["entry"]["in_the_way"], one["entry"]["sub_kinds"])
+        for one in listed["conflicts"]
+    }
+    several = [["11"], ["12"]]
+    assert found == {
+        "1": (several, ["unique_many"]),
+        "2": ([["12"]], ["unique_one"]),
+        "3": ([["13"]], ["unique_one"]),
+        "11": ([["1"]], ["unique_one"]),
+        "12": ([["2"], ["1"]], ["unique_many"]),
+        "13": ([["3"]], ["unique_one"]),
+    }
+    both = oracle.read_pair(pair, database)["u"]
+    assert [sorted(key for (key,) in side) for side in both] == [[1, 2, 3], [11, 12, 13]]
+    many = ("conflicts", "list", "--kind", "unique_many", "--ledger", syncer.ledger)
+    number = command(*many, "--json").must(1).document()["conflicts"][-1]["conflict_id"]
+    shown = command("conflicts", "show", number, "--ledger", syncer.ledger).must(0).stdout
+    assert "in the way" in shown
+    assert f"{database}.u key 11; key 12" in shown
 
 
 @ON_TWO

@@ -42,7 +42,10 @@ def head(record: ConflictRecord) -> Text:
 
 def difference(record: ConflictRecord, takes: Sequence[str | None] = ()) -> RenderableType:
     """Return both rows side by side; *takes*: what a merge that is chosen takes from where."""
-    return Group(head(record), merge(record, takes) if takes else journal.images(record))
+    parts: list[RenderableType] = [head(record)]
+    if record.entry.in_the_way:
+        parts.append(Text.assemble("in the way: ", journal.in_the_way(record.entry)))
+    return Group(*parts, merge(record, takes) if takes else journal.images(record))
 
 
 def merge(record: ConflictRecord, takes: Sequence[str | None]) -> Table:
@@ -105,6 +108,8 @@ def details(record: ConflictRecord) -> RenderableType:
         facts.add_row("possible", "one side's history is not known exactly: it may be no conflict")
     if entry.policy_version:
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
+    if entry.in_the_way:
+        facts.add_row("in the way", journal.in_the_way(entry))
     if entry.note:
         facts.add_row("note", Text(text.printable(entry.note), "yellow"))
     return Group(head(record), sides, facts)

@@ -221,6 +221,13 @@ def test_where_the_changes_come_from_is_shown():
     assert panes.op(conflict(1, b_op=None, b_image=None).entry, B) == "-"
 
 
+def test_what_is_in_the_way_of_a_row_is_shown_whichever_pane_is():
+    blocked = conflict(1, kind=ConflictKind.UNIQUE_VIOLATION, in_the_way=(("7",), ("a\x1b", "8")))
+    console = Console(width=120, file=io.StringIO())
+    console.print(panes.details(blocked), panes.difference(blocked))
+    assert console.file.getvalue().count("shop.orders key 7; key a\\x1b, 8") == 2
+
+
 def test_a_terminal_is_needed(syncer):
     result = syncer("conflicts", "review")
     assert (result.code, result.err.count("\n")) == (2, 1)
