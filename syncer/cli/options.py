@@ -15,7 +15,8 @@ import structlog
 
 from syncer import config as configuration
 from syncer.config import Config
-from syncer.core.policy import OnDelete, OnNull, OnTie, Presence, Rule
+from syncer.core.policy import OnDelete, OnNull, OnTie, Presence
+from syncer.core.rules import parse_chain, show_chain
 from syncer.core.schema import SchemaDifference
 from syncer.core.side import Direction
 from syncer.telemetry import logs
@@ -41,7 +42,7 @@ class CommaList(click.ParamType[Any]):
 
 
 class RuleText(click.ParamType[Any]):
-    """A rule, refused where it is misspelt; kept as text."""
+    """A chain of rules, refused where one is misspelt; kept as text."""
 
     name = "rule"
 
@@ -49,7 +50,7 @@ class RuleText(click.ParamType[Any]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
         try:
-            return str(Rule.parse(str(value)))
+            return show_chain(parse_chain(str(value)))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

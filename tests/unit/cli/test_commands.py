@@ -350,6 +350,9 @@ def test_a_policy_is_explained_in_words_and_for_machines(syncer, tmp_path):
     assert (found["rules"], found["modifiers"]["on_tie"]) == (["newest:t"], "a")
     assert found["outcomes"][0]["kinds"][:2] == ["insert_insert", "update_update"]
     assert found["depends_on_timing"] == ["on_tie=a: ties are not transitive"]
+    for chain in ("keep_both:a then update_wins then hold", "equals:region=eu then prefer:a"):
+        given = syncer("policy", "explain", "crm.people", "--json", "--rule", chain)
+        assert given.json["rules"] == chain.split(" then ")
     for words, message in (
         (["orders"], "name it as database.table"),
         (["crm.x", "--rule", "delete_wins"], "leaves rows open"),
