@@ -78,18 +78,32 @@ class TableKeys:
             before = states.get(key)
             states[key] = fresh if before is None else fold[before]
 
-    def update(self, images: Sequence[StoredKey]) -> None:
-        """Fold the rows of an update, given as before, after, before, after..."""
+    def update(self, images: Sequence[StoredKey]) -> list[tuple[StoredKey, StoredKey, bool]]:
+        """
+        Fold the rows of an update, given as before, after, before, after...
+
+        Returns the changes of keys: old, new, and whether the transaction put the row there. Mostly there are none.
+        """
         before, after = images[::2], images[1::2]
         if before == after:
             self.touch(Op.UPDATE, before)
-            return
+            return []
+        moved = []
         for old, new in zip(before, after, strict=True):
             if old == new:
                 self.touch(Op.UPDATE, (old,))
             else:
+                moved.append((old, new, self._is_fresh(old)))
                 self.touch(Op.DELETE, (old,))
                 self.touch(Op.INSERT, (new,))
+        return moved
+
+    def _is_fresh(self, key: StoredKey) -> bool:
+        """Say whether the last that was done to *key* was to insert it."""
+        number = self._states.get(key)
+        if number is None and self._runs and isinstance(key, int):
+            number = next((state for run, state in self._runs if run.inside([key])), None)
+        return number is not None and _STATES[number][1] is Op.INSERT
 
     def forget(self, keys: Iterable[StoredKey]) -> None:
         """Drop *keys*, of which any may be absent."""

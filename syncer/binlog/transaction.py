@@ -16,6 +16,7 @@ from syncer.core.record import (
     BatchItem,
     BeforeImage,
     Erasure,
+    KeyChange,
     MarkStore,
     TransactionRecord,
 )
@@ -24,6 +25,8 @@ from syncer.core.side import Side
 SPILL_KEYS = 50_000
 IMAGES_KEPT = 10_000
 """Of so many rows of a transaction it is kept what they were; those of a bulk change have no base."""
+KEY_CHANGES_KEPT = 10_000
+"""A transaction that changes more keys is a bulk change: which key was which is not kept."""
 _BATCH_ID_BYTES = 8
 _OPS = {"insert": Op.INSERT, "delete": Op.DELETE}
 
@@ -52,6 +55,7 @@ class OpenTransaction:
         self._batch: tuple[int, bytes] | None = None
         self._touched = 0
         self._held = False
+        self._moved: dict[tuple[int, StoredKey], StoredKey | None] | None = {}
 
     def rows(self, table_id: int, operation: str, keys: list[StoredKey]) -> None:
         """Take the keys of one rows event; of an update before and after images in turn."""
@@ -59,10 +63,25 @@ class OpenTransaction:
         if states is None:
             states = self._keys[table_id] = TableKeys()
         if operation == "update":
-            states.update(keys)
+            moved = states.update(keys)
+            if moved:
+                self._move(table_id, moved)
         else:
             states.touch(_OPS[operation], keys)
+            if self._moved and operation == "delete":
+                for key in keys:
+                    self._moved.pop((table_id, key), None)
         self._touched += len(keys)
+
+    def _move(self, table_id: int, changes: list[tuple[StoredKey, StoredKey, bool]]) -> None:
+        """Remember where rows come from whose keys were changed; None: this transaction has inserted them."""
+        moved = self._moved
+        if moved is None:
+            return
+        for old, new, fresh in changes:
+            moved[table_id, new] = moved.pop((table_id, old), None if fresh else old)
+        if len(moved) > KEY_CHANGES_KEPT:
+            self._moved = None
 
     def keep(
         self,
@@ -119,6 +138,7 @@ class OpenTransaction:
             self._keys.clear()
             self._found.clear()
             self._images.clear()
+            self._moved = None
         self._touched = sum(map(len, self._keys.values()))
 
     def record(
@@ -150,6 +170,7 @@ class OpenTransaction:
             batch_id=batch_id,
             spilled=self._held,
             gtid="" if batch_id is None else self.gtid,
+            key_changes=self._changed_keys() if self._moved and batch_id is None else (),
             **xids,
         )
 
@@ -165,6 +186,14 @@ class OpenTransaction:
             BeforeImage(table_id, key, image or None)
             for (table_id, key), image in self._images.items()
             if image is not None
+        )
+
+    def _changed_keys(self) -> tuple[KeyChange, ...]:
+        moved = self._moved or {}
+        return tuple(
+            KeyChange(table_id, old, new)
+            for (table_id, new), old in moved.items()
+            if old is not None and old != new
         )
 
     def _lookups(self, seq: int) -> tuple[Lookup, ...]:

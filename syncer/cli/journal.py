@@ -83,7 +83,7 @@ def count_open(ledger: Ledger) -> int:
 
 
 def _key(record: ConflictRecord) -> str:
-    return text.printable(", ".join(record.entry.key))
+    return _key_text(record.entry.key)
 
 
 def _winner(winner: Side | None) -> Text:
@@ -176,8 +176,8 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
     if entry.expires_at is not None and record.status.value == "skipped":
         facts.add_row("held again", text.moment(entry.expires_at))
-    if entry.in_the_way:
-        facts.add_row("in the way", in_the_way(entry))
+    for name, shown in beside(entry):
+        facts.add_row(name, shown)
     if entry.note:
         facts.add_row("note", entry.note)
     if asked is not None:
@@ -192,10 +192,25 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
     console.print(Text("values are SQL literals; ≠ marks what differs", "dim"))
 
 
-def in_the_way(entry: ConflictEntry) -> Text:
-    """Name the rows that have a unique value of the row."""
-    keys = (text.printable(", ".join(key)) for key in entry.in_the_way)
-    return Text(f"{entry.table} key " + "; key ".join(keys), "yellow")
+def beside(entry: ConflictEntry) -> list[tuple[str, Text]]:
+    """Return what other rows have to do with the conflict, by name: those that are in its way, and keys that were one row's."""
+    found: list[tuple[str, Text]] = []
+    if entry.in_the_way:
+        keys = "; key ".join(map(_key_text, entry.in_the_way))
+        found.append(("in the way", Text(f"{entry.table} key {keys}", "yellow")))
+    changed = [
+        f"{side.value.upper()} {_key_text(old)} to {_key_text(new)}"
+        for side in SIDES
+        if (old := getattr(entry, f"{side.value}_old_key")) is not None
+        and (new := getattr(entry, f"{side.value}_new_key")) is not None
+    ]
+    if changed:
+        found.append(("key changed", Text(", ".join(changed), "yellow")))
+    return found
+
+
+def _key_text(key: Sequence[str]) -> str:
+    return text.printable(", ".join(key))
 
 
 def images(record: ConflictRecord) -> Table:

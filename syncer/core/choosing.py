@@ -29,8 +29,10 @@ _WAITING = {
     RuleKind.HALT: Verdict.HALT,
     RuleKind.SKIP: Verdict.SKIP,
 }
-_KEPT = frozenset({ConflictKind.INSERT_INSERT, ConflictKind.DRIFT})
-"""Two rows that never were one: both can be kept."""
+_KEPT = frozenset(
+    {ConflictKind.INSERT_INSERT, ConflictKind.DRIFT, ConflictKind.KEY_CHANGE_DIVERGENT}
+)
+"""Two rows that are no versions of one key's row: both can be kept."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -73,6 +75,8 @@ def choose(conflict: Conflict) -> Decision:
 def _merging(conflict: Conflict) -> Merging | None:
     """Begin to merge where a rule may and both rows can be one; rows of two incarnations never are."""
     policy, around = conflict.policy, conflict.around
+    if conflict.kind is ConflictKind.KEY_CHANGE_DIVERGENT:
+        return None  # no row has two keys
     if not policy.merges or not conflict.live or not around.columns:
         return None
     if any(conflict.rows[side].cells is None for side in SIDES):

@@ -14,6 +14,7 @@ import msgspec
 
 from syncer.core.decision import decide
 from syncer.core.families import Course, Kin, Stand, course, word_of
+from syncer.core.keyunits import compare
 from syncer.core.lint import Cell
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
 from syncer.core.outcome import (
@@ -39,6 +40,8 @@ _OPS: dict[Cell, tuple[str, str]] = {
     Cell.RECREATE_UPDATE: ("di", "u"),
     Cell.RECREATE_DELETE: ("di", "d"),
     Cell.RECREATE_RECREATE: ("di", "di"),
+    Cell.KEY_CHANGE_DIVERGENT: ("i", "i"),
+    Cell.KEY_CHANGE_COLLISION: ("i", "i"),
 }
 _WAITING = {
     Verdict.HOLD: "held: a person decides",
@@ -361,19 +364,18 @@ def _ask(cell: Cell, policy: Policy, cases: tuple[_Case, ...], first: Side) -> D
             return Answer(row=("9",) * len(cells))
         return Answer(winner=first) if named else Answer(leaves=True)
 
-    found = decide(
-        KeyMarks(marks[Side.A], marks[Side.B]),
-        rows,
-        dict.fromkeys(SIDES, _AT),
-        asked,
-        Around(
-            consult=consult,
-            columns=tuple(WrittenColumn(name, _LEAST, _MOST) for name in cells),
-            base=NO_BASE
-            if any(case.merge == "unknown" for case in cases)
-            else Base(tuple(one[0] for one in cells.values()), "", was),
-        ),
+    around = Around(
+        consult=consult,
+        columns=tuple(WrittenColumn(name, _LEAST, _MOST) for name in cells),
+        base=NO_BASE
+        if any(case.merge == "unknown" for case in cases)
+        else Base(tuple(one[0] for one in cells.values()), "", was),
     )
+    both = KeyMarks(marks[Side.A], marks[Side.B])
+    if cell is Cell.KEY_CHANGE_DIVERGENT:
+        found = compare(both, rows, asked, around)
+    else:
+        found = decide(both, rows, dict.fromkeys(SIDES, _AT), asked, around)
     return msgspec.structs.replace(found, rule=_renamed(found.rule, rules, policy.chain))
 
 
@@ -411,6 +413,8 @@ def _words(cell: Cell, case: _Case, of_a: Decision, of_b: Decision) -> str:
         return "a row made of both stands"
     if of_a.winner is of_b.winner and of_a.winner is not None:
         side = of_a.winner.value.upper()
+        if of_a.keeps and cell is Cell.KEY_CHANGE_DIVERGENT:
+            return "both rows stay, each under its own key"
         if of_a.keeps:
             return f"the row of side {side} keeps the key, the other one gets a new key"
         return f"what side {side} has stands"

@@ -36,6 +36,8 @@ class Cell(enum.Enum):
     RECREATE_DELETE = "recreate against delete"
     RECREATE_RECREATE = "recreate on both sides"
     DRIFT = "drift of two rows"
+    KEY_CHANGE_DIVERGENT = "key_change_divergent"
+    KEY_CHANGE_COLLISION = "key_change_collision"
 
     @property
     def absent(self) -> bool:
@@ -44,8 +46,11 @@ class Cell(enum.Enum):
 
     @property
     def two_rows(self) -> bool:
-        """Both sides have a row, and these never were one."""
-        return self in {Cell.INSERT_INSERT, Cell.RECREATE_RECREATE, Cell.DRIFT}
+        """Both sides have a row, and these are no versions of one key's row."""
+        return self in {
+            *(Cell.INSERT_INSERT, Cell.RECREATE_RECREATE, Cell.DRIFT),
+            *(Cell.KEY_CHANGE_DIVERGENT, Cell.KEY_CHANGE_COLLISION),
+        }
 
 
 class Open(enum.Enum):

@@ -46,6 +46,8 @@ class ConflictKind(enum.StrEnum):
     UPDATE_UPDATE = "update_update"
     UPDATE_DELETE = "update_delete"
     RECREATE = "recreate"
+    KEY_CHANGE_DIVERGENT = "key_change_divergent"
+    KEY_CHANGE_COLLISION = "key_change_collision"
     PRESENCE_AMBIGUOUS = "presence_ambiguous"
     DRIFT = "drift"
     TRUNCATE_DML = "truncate_dml"
@@ -93,7 +95,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         conflict: its kind, where a journal entry is due; None for one-sided changes.
         rule: the rule or modifier that decided, for the journal: ``newest:updated_at``, ``on_delete=update_wins``...
         path: how the rule came to its result: rule, tie, null, clock, stale, truncate, custom, on_delete, incarnation, presence, exact,
-            direction, one_sided, merge, base, on_fk.
+            direction, one_sided, merge, base, on_fk, unit.
         possible: it may be no conflict: one side's history is known inexactly.
         keeps: the loser's row is inserted again under a new key (``keep_both``).
         merged: the literals of a third row, that is written at the winner's other side in the place of the winner's row and

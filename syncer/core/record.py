@@ -28,6 +28,14 @@ class BeforeImage(msgspec.Struct, frozen=True, gc=False):
     image: bytes | None
 
 
+class KeyChange(msgspec.Struct, frozen=True, gc=False):
+    """A row has another key than before the transaction; the marks know that as a delete and an insert."""
+
+    table_id: int
+    old: StoredKey
+    new: StoredKey
+
+
 OPEN_BRANCH = ""
 """Stands for the xid of the XA branch that is being read; no real one is empty."""
 
@@ -50,6 +58,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         rolled_back_xid: XA ROLLBACK: the marks held under this id are dropped.
         images: of the keys of *marks* whose tables keep them, but those that were inserted.
         spilled: XA PREPARE: parts of the branch were spilled before; they are the first of what is held.
+        key_changes: rows whose keys were changed by updates, each once; none of an XA branch, of a bulk change, and of a batch of ours.
     """
 
     seq: int
@@ -64,6 +73,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spilled: bool = False
     images: tuple[BeforeImage, ...] = ()
     gtid: str = ""
+    key_changes: tuple[KeyChange, ...] = ()
 
 
 class BatchItem(msgspec.Struct, frozen=True):

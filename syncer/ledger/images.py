@@ -16,7 +16,7 @@ from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, KeyMarks, Op
 from syncer.core.record import TransactionRecord
 from syncer.core.side import SIDES, Side
-from syncer.ledger import queries as q
+from syncer.ledger import kept_queries as kq
 from syncer.ledger.store import Store
 
 IMAGES_MOST = 100_000
@@ -50,7 +50,7 @@ class Images(Store):
         super()._load()
         self._gaps: dict[tuple[int, str], tuple[int, int]] = {
             (table_id, side): (first, last)
-            for table_id, side, first, last in self._db.execute(q.IMAGE_TABLES)
+            for table_id, side, first, last in self._db.execute(kq.IMAGE_TABLES)
         }
         self._imaged: set[int] = {table_id for table_id, _ in self._gaps}
         self._amounts: dict[tuple[int, str], tuple[int, int]] = {}
@@ -66,10 +66,10 @@ class Images(Store):
             return
         with self._writing() as db:
             for at in self._gaps.keys() - wanted:
-                db.execute(q.DROP_IMAGE_TABLE, at)
-                db.execute(q.DROP_IMAGES, at)
+                db.execute(kq.DROP_IMAGE_TABLE, at)
+                db.execute(kq.DROP_IMAGES, at)
             for table_id, side in wanted - self._gaps.keys():
-                db.execute(q.PUT_IMAGE_TABLE, (table_id, side, 0, seqs[Side(side)]))
+                db.execute(kq.PUT_IMAGE_TABLE, (table_id, side, 0, seqs[Side(side)]))
             self._load()
 
     def images_of(
@@ -85,7 +85,7 @@ class Images(Store):
                 for side in SIDES:
                     touch = of_key.of(side).exact
                     first = 0 if touch is None else touch.first_seq
-                    row = db.execute(q.FIRST_IMAGE, (table_id, key, side.value, first)).fetchone()
+                    row = db.execute(kq.FIRST_IMAGE, (table_id, key, side.value, first)).fetchone()
                     if row is None:
                         continue
                     low, high = self._gaps.get((table_id, side.value), (0, row[0]))
@@ -117,7 +117,7 @@ class Images(Store):
             for one in record.images
             if not self._is_gap(one.table_id, side, seq)
         ]
-        self._db.executemany(q.ADD_IMAGE, kept)
+        self._db.executemany(kq.ADD_IMAGE, kept)
 
     def _bound_images(self, table_id: int, side: Side, record: TransactionRecord) -> None:
         """Forget all images of a table where those of *record* would be too many: their bases are not known from now on."""
@@ -125,9 +125,9 @@ class Images(Store):
         mine = [len(one.image or b"") for one in record.images if one.table_id == table_id]
         count, size = self._amounts.get(at, (self.images_most, 0))
         if count + len(mine) > self.images_most or size + sum(mine) > self.image_bytes_most:
-            count, size = self._db.execute(q.SUM_IMAGES, at).fetchone()
+            count, size = self._db.execute(kq.SUM_IMAGES, at).fetchone()
         if count + len(mine) > self.images_most or size + sum(mine) > self.image_bytes_most:
-            self._db.execute(q.DROP_IMAGES, at)
+            self._db.execute(kq.DROP_IMAGES, at)
             self._know_nothing(table_id, side, record.seq)
             self._amounts[at] = (0, 0)
             return
@@ -152,7 +152,7 @@ class Images(Store):
         self._set_gap(table_id, side, (0, max(seq, high)))
 
     def _set_gap(self, table_id: int, side: Side, gap: tuple[int, int]) -> None:
-        self._db.execute(q.PUT_IMAGE_TABLE, (table_id, side.value, *gap))
+        self._db.execute(kq.PUT_IMAGE_TABLE, (table_id, side.value, *gap))
         self._gaps[table_id, side.value] = gap
 
     def _is_gap(self, table_id: int, side: Side, seq: int) -> bool:
@@ -165,7 +165,7 @@ class Images(Store):
         """Forget the images of changes that are settled, with their marks."""
         if table_id in self._imaged:
             self._db.executemany(
-                q.CLEAR_IMAGES,
+                kq.CLEAR_IMAGES,
                 [(table_id, key, side.value, seq) for key in keys for side, seq in lower.items()],
             )
 

@@ -1,7 +1,7 @@
 """
 The ledger: everything that ``syncer`` remembers between two runs.
 
-Responsibilities by module: ``store`` the file, ``ranges`` points and runs, ``spans`` ranges to compare, ``marks`` what
+Responsibilities by module: ``store`` the file, ``ranges`` points and runs, ``images`` and ``key_changes`` what is kept with them, ``spans`` ranges to compare, ``marks`` what
 tailers write, ``claims`` what the reconciler asks and settles, ``batches`` intents, ``definitions`` paused tables and how
 rows are read, ``journal`` conflicts, ``holds`` why keys wait, ``requests`` what people answer, ``stops`` tables that a guard stopped, ``restorations`` rows
 that people want back, ``status`` the rest. What is decided from it must not live here.

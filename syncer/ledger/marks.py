@@ -13,8 +13,9 @@ from syncer.core.record import OPEN_BRANCH, TransactionRecord
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
+from syncer.ledger.key_changes import KeyChanges
 from syncer.ledger.lookups import Lookups
-from syncer.ledger.ranges import LEAST, MOST, Ranges, RawTouch, run_of
+from syncer.ledger.ranges import LEAST, MOST, RawTouch, run_of
 from syncer.ledger.spans import Spans
 
 Point = tuple[Any, ...]
@@ -33,7 +34,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Prepared).decode
 
 
-class Marks(Lookups, Spans, Ranges):
+class Marks(Lookups, Spans, KeyChanges):
     """The part of the ledger that tailers use."""
 
     def position(self, side: Side) -> StreamPosition | None:
@@ -104,6 +105,9 @@ class Marks(Lookups, Spans, Ranges):
                 if record.prepared_xid is not None:
                     self._prepare_xa(side, record.prepared_xid, record)
                 else:
+                    if record.key_changes:
+                        self._flush(points)
+                    self._keep_key_changes(side, record)
                     self._take(side, record.marks, points, now)
                     self._keep_images(side, record)
                     self._add_lookups(side, record.lookups, now)
@@ -127,6 +131,7 @@ class Marks(Lookups, Spans, Ranges):
             points: list[Point] = []
             self._take(side, marks, points, now)
             self._leave_gaps(side, marks)
+            self._end_changes(side, marks)
             self._flush(points)
             self._add_lookups(side, lookups, now)
 
@@ -198,6 +203,7 @@ class Marks(Lookups, Spans, Ranges):
         """INV-12: what this side did before our write of a key was part of what we replaced."""
         for erasure in record.erase:
             self._drop_images(erasure.table_id, erasure.keys, {side: record.seq - 1})
+            self._drop_key_changes(erasure.table_id, erasure.keys, {side: record.seq - 1})
             integers = [key for key in erasure.keys if isinstance(key, int)]
             least, most = min(integers, default=LEAST), max(integers, default=MOST)
             if not self._has_marks_in(erasure.table_id, least, most):
@@ -215,6 +221,7 @@ class Marks(Lookups, Spans, Ranges):
             held = _decode(self._db.execute(q.GET_XA, (number,)).fetchone()[0])
             self._take(side, _stamped(held.marks, seq), points, now)
             self._leave_gaps(side, held.marks, seq)
+            self._end_changes(side, held.marks)
             self._flush(points)
             again = (msgspec.structs.replace(lookup, seq=seq) for lookup in held.lookups)
             self._add_lookups(side, again, now)

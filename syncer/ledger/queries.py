@@ -1,4 +1,4 @@
-"""The SQL statements of the ledger, named, but those of ``journal_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
+"""The SQL statements of the ledger, named, but those of ``journal_queries.py`` and ``kept_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
 
 from __future__ import annotations
 
@@ -412,6 +412,7 @@ FORGET_TABLE = (
     "DELETE FROM hold WHERE table_id = ?",
     "DELETE FROM stop WHERE table_id = ?",
     "DELETE FROM image WHERE table_id = ?",
+    "DELETE FROM key_change WHERE table_id = ?",
 )
 """All that says something about the rows of one table, now."""
 
@@ -421,6 +422,7 @@ DISOWN_SIDE = (
     "DELETE FROM xa_part WHERE side = ?",
     "DELETE FROM lookup WHERE side = ?",
     "DELETE FROM image WHERE side = ?",
+    "DELETE FROM key_change WHERE side = ?",
 )
 """Changes of one side that its server may not have any more."""
 
@@ -455,6 +457,7 @@ FORGET_SIDE = (
     "DELETE FROM run WHERE table_id = ? AND side = ?",
     "DELETE FROM span WHERE table_id = ? AND side = ?",
     "DELETE FROM image WHERE table_id = ? AND side = ?",
+    "DELETE FROM key_change WHERE table_id = ? AND side = ?",
 )
 DROP_HOLDS = "DELETE FROM hold WHERE table_id = ?"
 
@@ -477,21 +480,3 @@ SELECT
      AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
 """
 HAS_TRUNCATED = "SELECT 1 FROM span WHERE table_id = ? AND side = ? AND reason = 'truncate' LIMIT 1"
-
-# --- images ----------------------------------------------------------------------------------------------------------
-
-IMAGE_TABLES = "SELECT table_id, side, gap_first, gap_last FROM image_table"
-PUT_IMAGE_TABLE = (
-    "REPLACE INTO image_table (table_id, side, gap_first, gap_last) VALUES (?, ?, ?, ?)"
-)
-DROP_IMAGE_TABLE = "DELETE FROM image_table WHERE table_id = ? AND side = ?"
-DROP_IMAGES = "DELETE FROM image WHERE table_id = ? AND side = ?"
-ADD_IMAGE = "INSERT OR IGNORE INTO image (table_id, key, side, seq, image) VALUES (?, ?, ?, ?, ?)"
-FIRST_IMAGE = """
-SELECT seq, image FROM image WHERE table_id = ? AND key = ? AND side = ? AND seq >= ? ORDER BY seq LIMIT 1
-"""
-CLEAR_IMAGES = "DELETE FROM image WHERE table_id = ? AND key = ? AND side = ? AND seq <= ?"
-SUM_IMAGES = (
-    "SELECT count(*), coalesce(sum(length(image)), 0) FROM image WHERE table_id = ? AND side = ?"
-)
-"""Reads the whole of it: asked only where the bound seems to be reached."""

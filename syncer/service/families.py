@@ -119,6 +119,8 @@ class Families:
         decision = planned.decision
         if decision.path == PERSON or decision.merged is not None or decision.keeps:
             return False
+        if planned.unit is not None:
+            return False
         if planned.table.policy.direction.source is not None:
             return False
         if kind is _MISSING:

@@ -40,6 +40,13 @@ def nobody_knows(_side: Side, _seq: int) -> Origin | None:
     return None
 
 
+class KeyUnit(msgspec.Struct, frozen=True):
+    """The keys of rows that got another one, per side: before and after."""
+
+    olds: Mapping[Side, StoredKey]
+    news: Mapping[Side, StoredKey]
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
     One decided key.
@@ -56,6 +63,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         stale: a change left the column that a rule compares as it was, or set it back.
         origin: says what a transaction is called at its server.
         note: what the journal's entry says beside the rule.
+        unit: the keys that it is decided with; None for any other. *marks* are those of both sides' new keys then.
     """
 
     table: PairedTable
@@ -73,6 +81,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     stale: bool = False
     origin: OriginOf = nobody_knows
     note: str = ""
+    unit: KeyUnit | None = None
 
     @property
     def target(self) -> Side:
@@ -229,7 +238,20 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             skew_bound_s=self.skew_bound_s,
             a_columns=changed.get(Side.A),
             b_columns=changed.get(Side.B),
+            **self._changed_keys(),  # type: ignore[arg-type]  # four fields of one type
         )
+
+    def _changed_keys(self) -> dict[str, tuple[str, ...]]:
+        """Return the keys of the unit, in printable form, by the names that the entry has for them."""
+        if self.unit is None:
+            return {}
+        return {
+            f"{side}_{when}_key": tuple(
+                map(key_text, self.table.a.key_columns, self.table.load(keys[side]))
+            )
+            for when, keys in (("old", self.unit.olds), ("new", self.unit.news))
+            for side in SIDES
+        }
 
     def _cells(self) -> dict[Side, Sequence[str] | None]:
         """Return the literals of both rows, where there is a base to compare them with."""

@@ -56,16 +56,13 @@ def plan(
 
     *images*: what rows were before they changed, where that is kept; *asked*: what a person answered, by key; *customs*: asks custom rules; *outside*: what is known of the servers' clocks.
     """
-    stamps = frozenset(
-        n for n in table.policy.columns if table.a.column(n).data_type == "timestamp"
-    )
+    stamps = stamps_of(table)
     merges = table.policy.merges and table.policy.direction.source is None
     columns = table.merging if merges else ()
     outside = msgspec.structs.replace(outside, utc_columns=stamps, columns=columns)
     skew = outside.skew
     skew_bound_s = None if skew is None else skew.bound_s
     planned = []
-    asks = customs is not None and any(r.kind is RuleKind.CUSTOM for r in table.policy.chain)
     seen, filtered = dict(horizons), bool(table.where)
     lower = {side: horizons[side].lower for side in SIDES}
     for group in groups:
@@ -81,8 +78,8 @@ def plan(
         around = outside
         if base is not NO_BASE:
             around = msgspec.structs.replace(around, base=base)
-        if asks and customs is not None:
-            consult = _consult(customs, table, group, joined, base)
+        if customs is not None and asks(table):
+            consult = consult_for(customs, table, group, joined, base)
             around = msgspec.structs.replace(around, consult=consult)
         policy = plain_policy(table.policy) if large else table.policy
         decision = decide(joined, facts, seen, policy, around, filtered=filtered)
@@ -111,6 +108,17 @@ def plan(
     return planned
 
 
+def stamps_of(table: PairedTable) -> frozenset[str]:
+    """Return the columns that rules read whose times are points in time whatever a session's zone is."""
+    columns = table.policy.columns
+    return frozenset(n for n in columns if table.a.column(n).data_type == "timestamp")
+
+
+def asks(table: PairedTable) -> bool:
+    """Say whether a rule of the table is a function."""
+    return any(rule.kind is RuleKind.CUSTOM for rule in table.policy.chain)
+
+
 def answered(item: Planned, asked: AskedConflict) -> Planned:
     """Put a person's answer in the place of a hold, where both rows still are what the person saw (``answering.answer``)."""
     shown = {side: shown_image(item.table, row) for side, row in item.group.rows.items()}
@@ -130,7 +138,7 @@ def answered(item: Planned, asked: AskedConflict) -> Planned:
     return msgspec.structs.replace(item, decision=decision, actor=said.actor, until=said.until)
 
 
-def _consult(
+def consult_for(
     customs: CustomRules, table: PairedTable, group: KeyGroup, marks: KeyMarks, base: Base
 ) -> Consult:
     """Ask the function of a custom rule about one key."""

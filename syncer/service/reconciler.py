@@ -45,6 +45,7 @@ from syncer.service.restoring import Restorer
 from syncer.service.sides import results
 from syncer.service.small import SmallTables
 from syncer.service.throttle import Throttle
+from syncer.service.units import Units
 
 AMBIGUOUS_BEFORE_LOCKING = 3
 AMBIGUOUS_KNOWN = 100_000
@@ -108,6 +109,7 @@ class Reconciler:
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
         self._restorer = restorer
         self._families = families
+        self._units = Units(ledger, customs)
         self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
         self.cycles = 0
 
@@ -213,10 +215,11 @@ class Reconciler:
     def _cycle(self, claims: ById, *, locking: bool) -> bool:
         """Read, fence, decide and deliver one set of keys."""
         self.cycles += 1
-        wanted: dict[int, list[Key]] = {
-            table_id: [self._tables[table_id].load(key) for key in keys]
-            for table_id, keys in claims.items()
-        }
+        wanted: dict[int, list[Key]] = {}
+        for table_id, of_table in claims.items():
+            table = self._tables[table_id]
+            also = self._units.others(table, of_table)
+            wanted[table_id] = [table.load(key) for key in (*of_table, *also)]
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
         planned: list[Planned] = []
@@ -245,6 +248,7 @@ class Reconciler:
                 images=images,
                 origin=self._reader.origin,
             )
+            decided = self._units.decide(table, decided, claims[table_id], outside)
             planned += decided if self._families is None else self._families.turn(decided)
         return self._carry_out(planned, horizons)
 

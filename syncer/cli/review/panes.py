@@ -43,8 +43,7 @@ def head(record: ConflictRecord) -> Text:
 def difference(record: ConflictRecord, takes: Sequence[str | None] = ()) -> RenderableType:
     """Return both rows side by side; *takes*: what a merge that is chosen takes from where."""
     parts: list[RenderableType] = [head(record)]
-    if record.entry.in_the_way:
-        parts.append(Text.assemble("in the way: ", journal.in_the_way(record.entry)))
+    parts += [Text.assemble(f"{name}: ", said) for name, said in journal.beside(record.entry)]
     return Group(*parts, merge(record, takes) if takes else journal.images(record))
 
 
@@ -108,8 +107,8 @@ def details(record: ConflictRecord) -> RenderableType:
         facts.add_row("possible", "one side's history is not known exactly: it may be no conflict")
     if entry.policy_version:
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
-    if entry.in_the_way:
-        facts.add_row("in the way", journal.in_the_way(entry))
+    for name, said in journal.beside(entry):
+        facts.add_row(name, said)
     if entry.note:
         facts.add_row("note", Text(text.printable(entry.note), "yellow"))
     return Group(head(record), sides, facts)

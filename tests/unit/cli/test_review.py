@@ -226,6 +226,11 @@ def test_what_is_in_the_way_of_a_row_is_shown_whichever_pane_is():
     console = Console(width=120, file=io.StringIO())
     console.print(panes.details(blocked), panes.difference(blocked))
     assert console.file.getvalue().count("shop.orders key 7; key a\\x1b, 8") == 2
+    keys = {"a_old_key": ("1",), "a_new_key": ("10",), "b_old_key": ("1",), "b_new_key": ("20",)}
+    moved = conflict(2, kind=ConflictKind.KEY_CHANGE_DIVERGENT, **keys)
+    console.print(panes.details(moved), panes.difference(moved))
+    assert console.file.getvalue().count("A 1 to 10, B 1 to 20") == 2
+    assert recommended(moved.entry) is Choice.OPEN
 
 
 def test_a_terminal_is_needed(syncer):

@@ -100,6 +100,10 @@ def test_kinds_of_their_own_are_told_apart():
     assert told(chosen, "update_update") == [
         ("", "left as it is, until either side changes the row again", "skip")
     ]
+    assert told(chosen, "key_change_collision") == told(chosen, "insert_insert")
+    assert told(chosen, "key_change_divergent") == [
+        ("", "both rows stay, each under its own key", "keep_both:a")
+    ]
     assert told(chosen, "recreate against delete")[0][1] == "the row stays"
     assert told(chosen, "recreate against update")[0][1] == "the new row stands"
     asked = told(policy("custom:m:f then halt"), "update_delete")

@@ -59,7 +59,8 @@ def test_the_holes_of_every_rule_are_named(rule, expected):
 def test_a_hole_names_its_cells():
     (found,) = holes(policy("update_wins"))
     assert found == (
-        "rule update_wins leaves rows open (insert_insert, update_update, recreate on both sides, drift of two rows): "
+        "rule update_wins leaves rows open (insert_insert, update_update, recreate on both sides, drift of two rows, "
+        "key_change_divergent, key_change_collision): "
         "add a rule behind it, as in 'update_wins then hold'"
     )
 
@@ -119,6 +120,8 @@ FACTS = {
     Cell.RECREATE_UPDATE: ("di", "u"),
     Cell.RECREATE_DELETE: ("di", "d"),
     Cell.RECREATE_RECREATE: ("di", "di"),
+    Cell.KEY_CHANGE_DIVERGENT: ("i", "i"),
+    Cell.KEY_CHANGE_COLLISION: ("i", "i"),
 }
 VALUES = [(1, 2), (2, 1), (1, 1), (None, 1), (1, None), (None, None)]
 RULES = [rule for rule in ONE_RULE if "region" not in rule and "custom" not in rule]
