@@ -11,7 +11,7 @@ import enum
 
 import msgspec
 
-from syncer.core.mark import Op
+from syncer.core.mark import Op, Reason, SideMarks
 from syncer.core.side import SIDES, Side
 
 
@@ -111,6 +111,41 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     def confirmed(self) -> bool:
         """A person has agreed: the table flows."""
         return self.left is not None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A mass change that a person has turned back.
+
+    Attributes:
+        target: the side that would have been written; its rows stand.
+        op: what the writes would have done.
+        upto: the last transaction of the other side that it is about (inclusive).
+        actor: who asked.
+        since: when the table was stopped, seconds since the epoch: what was held before it was not counted.
+    """
+
+    table_id: int
+    target: Side
+    op: Op
+    upto: int
+    actor: str
+    since: float
+
+    @property
+    def source(self) -> Side:
+        """The side whose change it was; it is written."""
+        return self.target.other
+
+    def concerns(self, marks: SideMarks) -> bool:
+        """Say whether what the source did last of a key is part of it: an event, or what told of rows that went."""
+        exact = marks.exact
+        if marks.inexact_last is not None and marks.inexact_last > self.upto:
+            return False
+        if exact is not None:
+            return exact.last_seq <= self.upto and exact.last_op is self.op
+        told = marks.reason in {Reason.TRUNCATE, Reason.STATEMENT, Reason.CASCADE}
+        return self.op is Op.DELETE and marks.inexact_last is not None and told
 
 
 def excess(guard: WriteGuard, op: Op, amount: int, rows: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The SQL statements of the ledger, named, but those of ``journal_queries.py`` and ``kept_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
+"""The SQL statements of the ledger, named, but those of ``journal_queries.py``, ``kept_queries.py`` and ``stop_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
 
 from __future__ import annotations
 
@@ -411,6 +411,7 @@ FORGET_TABLE = (
     "DELETE FROM progress WHERE table_id = ?",
     "DELETE FROM hold WHERE table_id = ?",
     "DELETE FROM stop WHERE table_id = ?",
+    "DELETE FROM rejection WHERE table_id = ?",
     "DELETE FROM image WHERE table_id = ?",
     "DELETE FROM key_change WHERE table_id = ?",
 )
@@ -460,23 +461,3 @@ FORGET_SIDE = (
     "DELETE FROM key_change WHERE table_id = ? AND side = ?",
 )
 DROP_HOLDS = "DELETE FROM hold WHERE table_id = ?"
-
-# --- stopped tables --------------------------------------------------------------------------------------------------
-
-STOPS = "SELECT table_id, target, op, amount, reason, since, left FROM stop ORDER BY since"
-PUT_STOP = """
-REPLACE INTO stop (table_id, target, op, amount, reason, since, left) VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-DROP_STOP = "DELETE FROM stop WHERE table_id = ?"
-CONFIRM_STOP = """
-UPDATE stop SET left = coalesce(left, amount)
-WHERE table_id = (SELECT id FROM tables WHERE database = ? AND name = ?)
-"""
-COUNT_CHANGED = """
-SELECT
-  (SELECT count(*) FROM point WHERE table_id = :table_id AND side = :side AND id > 0
-     AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
-  + (SELECT coalesce(sum((high - low) / step + 1), 0) FROM run WHERE table_id = :table_id AND side = :side
-     AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
-"""
-HAS_TRUNCATED = "SELECT 1 FROM span WHERE table_id = ? AND side = ? AND reason = 'truncate' LIMIT 1"

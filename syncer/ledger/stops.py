@@ -1,16 +1,22 @@
-"""Tables that a mass guard has stopped, and what a person let through."""
+"""Tables that a mass guard has stopped, what a person let through, and what was turned back."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
-from syncer.core.guard import Stop
+import msgspec
+
+from syncer.core.guard import Rejection, Stop
+from syncer.core.key import StoredKey
 from syncer.core.mark import Op, Reason
+from syncer.core.position import StreamPosition
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import LedgerError
 from syncer.ledger import queries as q
+from syncer.ledger import stop_queries as sq
 from syncer.ledger.requests import writable
 from syncer.ledger.store import Store, translate
 
@@ -22,7 +28,7 @@ class Stops(Store):
         """Let the marks of a table wait until ``confirm_stop``, or until ``end_stop``."""
         with self._writing(durable=True) as db:
             db.execute(
-                q.PUT_STOP,
+                sq.PUT_STOP,
                 (
                     stop.table_id,
                     stop.target.value,
@@ -37,12 +43,12 @@ class Stops(Store):
     def stops(self) -> dict[int, Stop]:
         """Return the stopped tables by id, and those that a person let go on, until what was counted is through."""
         with self._reading() as db:
-            return {row[0]: _stop(row) for row in db.execute(q.STOPS)}
+            return {row[0]: _stop(row) for row in db.execute(sq.STOPS)}
 
     def end_stop(self, table_id: int) -> None:
         """The table flows as if it had never been stopped."""
         with self._writing() as db:
-            db.execute(q.DROP_STOP, (table_id,))
+            db.execute(sq.DROP_STOP, (table_id,))
 
     def count_changed(self, table_id: int, side: Side, op: Op) -> int:
         """
@@ -53,16 +59,48 @@ class Stops(Store):
         reason = Reason.TRUNCATE.value if op is Op.DELETE else ""
         with self._reading() as db:
             row = db.execute(
-                q.COUNT_CHANGED,
+                sq.COUNT_CHANGED,
                 {"table_id": table_id, "side": side.value, "op": op.value, "reason": reason},
             ).fetchone()
             return int(row[0])
 
-    def is_truncated(self, table_id: int, side: Side) -> bool:
-        """Say whether a TRUNCATE of *side* has not been looked at whole yet."""
+    def is_truncated(self, table_id: int, side: Side, after: int = -1) -> bool:
+        """Say whether a TRUNCATE of *side* behind transaction *after* has not been looked at whole yet."""
         with self._reading() as db:
-            row = db.execute(q.HAS_TRUNCATED, (table_id, side.value)).fetchone()
+            row = db.execute(sq.HAS_TRUNCATED, (table_id, side.value, after)).fetchone()
             return row is not None
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Return what is being turned back, longest asked for first."""
+        with self._reading() as db:
+            return tuple(_rejection(row) for row in db.execute(sq.REJECTIONS))
+
+    def count_rejected(self, one: Rejection, *, held: bool) -> int:
+        """Count the marks that *one* is about, of keys that are *held* too or not, and a TRUNCATE that was not looked at whole as one."""
+        about = {
+            "table_id": one.table_id,
+            "side": one.source.value,
+            "op": one.op.value,
+            "upto": one.upto,
+            "held": int(held),
+            "since": one.since,
+        }
+        with self._reading() as db:
+            found = int(db.execute(sq.COUNT_REJECTED, about).fetchone()[0])
+            return found + (db.execute(sq.HAS_REJECTED_SPAN, about).fetchone() is not None)
+
+    def held_before(self, table_id: int, keys: Sequence[StoredKey], since: float) -> bool:
+        """Say whether one of *keys* is held, or was until now, for a conflict of before *since*."""
+        with self._reading() as db:
+            return any(
+                db.execute(sq.HELD_BEFORE, (table_id, key, since)).fetchone() is not None
+                for key in keys
+            )
+
+    def end_rejection(self, one: Rejection) -> None:
+        """Nothing is left of what it was about."""
+        with self._writing() as db:
+            db.execute(sq.DROP_REJECTION, (one.table_id, one.target.value, one.op.value))
 
 
 def _stop(row: tuple[int, str, str, int, str, float, int | None]) -> Stop:
@@ -78,6 +116,51 @@ def _stop(row: tuple[int, str, str, int, str, float, int | None]) -> Stop:
     )
 
 
+def _rejection(row: tuple[int, str, str, int, str, float]) -> Rejection:
+    table_id, target, op, upto, actor, since = row
+    return Rejection(
+        table_id=table_id,
+        target=Side(target),
+        op=Op(op),
+        upto=upto,
+        actor=actor,
+        since=since,
+    )
+
+
+def reject(path: Path, tables: list[TableName], actor: str) -> None:
+    """
+    Have the changes that stopped tables turned back, beside a running syncer or without one; all of them or none.
+
+    Those that are marked by now: what comes later is not part of it.
+
+    Raises:
+        LedgerIncompatible: another version of syncer made the ledger.
+        LedgerError: the file fails, or one of *tables* is not stopped.
+    """
+    db = writable(path)
+    try:
+        db.execute(q.BEGIN)
+        for name in tables:
+            row = db.execute(sq.STOPPED, (name.database, name.name)).fetchone()
+            if row is None:
+                db.execute(q.ROLLBACK)
+                raise LedgerError(f"table {name} is not stopped: syncer guard list")
+            table_id, target, op, since = row
+            source = Side(target).other.value
+            (text,) = db.execute(q.POSITION, (source,)).fetchone()
+            upto = msgspec.json.decode(text, type=StreamPosition).seq
+            db.execute(sq.PUT_REJECTION, (table_id, target, op, upto, actor, since))
+            about = {"table_id": table_id, "side": source, "op": op, "upto": upto, "since": since}
+            db.execute(sq.OPEN_REJECTED, about)
+            db.execute(sq.DROP_STOP, (table_id,))
+        db.execute(q.COMMIT)
+    except sqlite3.Error as error:
+        translate(error, path)
+    finally:
+        db.close()
+
+
 def confirm(path: Path, tables: list[TableName]) -> None:
     """
     Let stopped tables go on once, beside a running syncer or without one; all of them or none.
@@ -90,7 +173,7 @@ def confirm(path: Path, tables: list[TableName]) -> None:
     try:
         db.execute(q.BEGIN)
         for name in tables:
-            done = db.execute(q.CONFIRM_STOP, (name.database, name.name))
+            done = db.execute(sq.CONFIRM_STOP, (name.database, name.name))
             if not done.rowcount:
                 db.execute(q.ROLLBACK)
                 raise LedgerError(f"table {name} is not stopped: syncer guard list")

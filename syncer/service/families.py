@@ -40,6 +40,7 @@ from syncer.mysql.relatives import children_of
 from syncer.service.answering import PERSON
 from syncer.service.catalog import Catalog
 from syncer.service.following import Following
+from syncer.service.guarding import REJECT
 from syncer.service.planned import Planned
 from syncer.service.relations import References
 from syncer.service.sides import Workers
@@ -117,7 +118,7 @@ class Families:
         *session*: for reads at the target, on its worker's thread. Raises TransientDatabaseError.
         """
         decision = planned.decision
-        if decision.path == PERSON or decision.merged is not None or decision.keeps:
+        if decision.path in {PERSON, REJECT} or decision.merged is not None or decision.keeps:
             return False
         if planned.unit is not None:
             return False

@@ -2,7 +2,8 @@
 The guards of the writes: what a side never gets is held, and a table that is about to get too many at once is stopped.
 
 Both come before the intent (INV-8): nothing is sent, no mark is cleared, and what was withheld stays marked or is held
-(INV-9, INV-12). A stopped table takes new marks as ever; ``syncer guard confirm`` lets what was counted through, once.
+(INV-9, INV-12). A stopped table takes new marks as ever; ``syncer guard confirm`` lets what was counted through, once, and ``syncer
+guard reject`` has the other side's rows written back: decisions as any other, with a proof and a guard of their own.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ import structlog
 
 from syncer.clock import Clock
 from syncer.core.decision import ConflictKind, Decision, Verdict
-from syncer.core.guard import Stop, Window, WriteKind, excess
+from syncer.core.guard import Rejection, Stop, Window, WriteKind, excess
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.mysql.counting import count_rows
+from syncer.service.answering import PERSON
+from syncer.service.oversize import SIZE
 from syncer.service.planned import Planned
 from syncer.service.sides import SideWorker, Workers
 
 LOOK_EVERY_S = 1.0
 GUARD = "guard"
 """The path of a decision that a guard withholds."""
+REJECT = "reject"
+"""The path of a decision that a person turned back with all of its kind."""
 
 Written = Counter[tuple[int, Op]]
 """Rows written to a side since the start of the run, by table and operation."""
@@ -65,6 +70,30 @@ class Guards:
         self._agreed: set[int] = set()
         self._looked_at = 0.0
 
+    def turn_back(self, planned: Sequence[Planned]) -> list[Planned]:
+        """Let the other side's row stand, whatever the policy says, where a person has turned back what a side did."""
+        rejections = self._ledger.rejections() if planned else ()
+        if not rejections:
+            return list(planned)
+        return [self._turned_back(item, rejections) for item in planned]
+
+    def _turned_back(self, item: Planned, rejections: Sequence[Rejection]) -> Planned:
+        for one in rejections:
+            if one.table_id != item.table.table_id or not _is_part(item, one):
+                continue
+            if self._ledger.held_before(one.table_id, item.stored, one.since):
+                return item  # a person was asked about it before: it was not counted
+            decision = Decision(
+                verdict=Verdict.COPY,
+                winner=one.target,
+                conflict=ConflictKind.GUARD,
+                rule=f"guard reject by {one.actor}",
+                path=REJECT,
+                possible=item.decision.possible,
+            )
+            return msgspec.structs.replace(item, decision=decision, actor=one.actor)
+        return item
+
     def sift(self, copies: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
         """
         Return what may be written, and what is to be held since its target never gets such a write.
@@ -74,9 +103,13 @@ class Guards:
         self._count_written()
         self._end_agreements()
         free, held = [], []
+        turned_back: list[Planned] = []
+        rejections = self._ledger.rejections() if copies else ()
         for item in copies:
             if _forbidden(item):
                 held.append(_withheld(item))
+            elif item.decision.path == REJECT:
+                turned_back.append(item)
             else:
                 free.append(item)
         guarded: dict[_At, list[Planned]] = defaultdict(list)
@@ -85,20 +118,27 @@ class Guards:
             if item.table.guard.limit(op):
                 guarded[item.table.table_id, item.target, op].append(item)
         stopped = {
-            at[0] for at, items in guarded.items() if not self._pass(at, items[0].table, len(items))
+            at[0]
+            for at, items in guarded.items()
+            if not self._pass(at, items[0].table, len(items), rejections)
         }
-        return [item for item in free if item.table.table_id not in stopped], held
+        passed = [item for item in free if item.table.table_id not in stopped]
+        return [*passed, *turned_back], held
 
     def _count_written(self) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""
         now = self._clock.monotonic()
-        stops = self._ledger.stops() if any(w.written for w in self._writers.values()) else {}
+        wrote = any(w.written for w in self._writers.values())
+        stops = self._ledger.stops() if wrote else {}
+        rejections = self._ledger.rejections() if wrote else ()
         for side, writer in self._writers.items():
             for (table_id, op), total in list(writer.written.items()):
                 new = total - self._known[side][table_id, op]
                 if not new:
                     continue
                 self._known[side][table_id, op] = total
+                if any(r.table_id == table_id and r.source is side for r in rejections):
+                    continue  # rows that are written back are nobody's mass change
                 stop = stops.get(table_id)
                 if stop is not None and stop.left is not None and _is_of(stop, side, op):
                     stops[table_id] = self._agree(stop, max(0, stop.left - new))
@@ -123,20 +163,33 @@ class Guards:
                 self._agreed.discard(stop.table_id)
                 self._ledger.end_stop(stop.table_id)
                 self._log.info("guard.ended", table_id=stop.table_id)
+        for one in self._ledger.rejections():
+            if not self._ledger.count_rejected(one, held=True):
+                self._ledger.end_rejection(one)
+                self._log.info("guard.turned_back", table_id=one.table_id, side=str(one.source))
 
     def _waiting(self, table_id: int, target: Side, op: Op) -> int:
         truncated = op is Op.DELETE and self._ledger.is_truncated(table_id, target.other)
         return self._ledger.count_changed(table_id, target.other, op) + int(truncated)
 
-    def _pass(self, at: _At, table: PairedTable, planned: int) -> bool:
+    def _pass(
+        self, at: _At, table: PairedTable, planned: int, rejections: Sequence[Rejection]
+    ) -> bool:
         """Say whether *planned* more writes may go to the target; where not, the table is stopped."""
         table_id, target, op = at
+        rejected = next(
+            (r for r in rejections if (r.table_id, r.target, r.op) == (table_id, target, op)), None
+        )
         now = self._clock.monotonic()
         guard = table.guard
         written = self._windows.setdefault(at, Window()).total(now, guard.window_s)
-        waiting = max(planned, self._ledger.count_changed(table_id, target.other, op))
+        marked = self._ledger.count_changed(table_id, target.other, op)
+        if rejected is not None:
+            marked -= self._ledger.count_rejected(rejected, held=False)
+        waiting = max(planned, marked)
         rows = None
-        truncated = op is Op.DELETE and self._ledger.is_truncated(table_id, target.other)
+        after = -1 if rejected is None else rejected.upto
+        truncated = op is Op.DELETE and self._ledger.is_truncated(table_id, target.other, after)
         if truncated or guard.limit(op).percent:
             rows = self._count(table, target)
         if truncated and rows is not None:
@@ -171,7 +224,7 @@ class Guards:
             side=str(target),
             rows=amount,
             reason=reason,
-            message=f"nothing was written; syncer guard confirm {table.name} lets it through, once",
+            message=f"nothing was written; syncer guard confirm {table.name} lets it through, once, reject turns it back",
         )
         return False
 
@@ -191,6 +244,23 @@ def _count_rows(worker: SideWorker, table: PairedTable, target: Side) -> int:
 
 def _is_of(stop: Stop, target: Side, op: Op) -> bool:
     return stop.target is target and stop.op is op
+
+
+def _is_part(item: Planned, one: Rejection) -> bool:
+    """Say whether what is decided about a row is part of what was turned back; an answer of a person about the row itself stands."""
+    was, rows = item.decision, item.group.rows
+    if was.path in {PERSON, SIZE} or was.merged is not None or was.keeps or item.unit is not None:
+        return False
+    if item.group.crowded or item.table.policy.direction.source is not None:
+        return False
+    if was.verdict is Verdict.COPY and was.winner is one.target:
+        return False
+    if was.verdict is not Verdict.COPY and not was.verdict.waits:
+        return False
+    here, there = rows[one.source], rows[one.target]
+    if there is None or (one.op is Op.DELETE) is not (here is None):
+        return False
+    return one.concerns(item.marks.of(one.source))
 
 
 def _forbidden(item: Planned) -> bool:

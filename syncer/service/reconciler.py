@@ -268,7 +268,7 @@ class Reconciler:
     def _carry_out(self, planned: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> bool:
         lower = {side: horizons[side].lower for side in SIDES}
         by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
-        for item in planned:
+        for item in self._guards.turn_back(planned):
             by_verdict[item.decision.verdict].append(item)
             if item.base.why == DIFFER:
                 self._log.error("range.alarm", table=str(item.table.name), verdict=DIFFER)

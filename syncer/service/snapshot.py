@@ -185,7 +185,7 @@ def paused_lines(ledger: Ledger) -> tuple[PausedLine, ...]:
             PausedLine(
                 table=str(names[stop.table_id]),
                 reason=f"stopped before writing to side {stop.target}: {stop.reason}; "
-                f"syncer guard confirm {names[stop.table_id]} lets it through, once",
+                f"syncer guard confirm {names[stop.table_id]} lets it through, once, reject turns it back",
                 since=stop.since,
                 guard=True,
             )

@@ -49,6 +49,7 @@ DESCRIPTIONS = {
     "guard.failed": "rows moved between the read and the write: nothing was written",
     "guard.stopped": "a table is about to get more writes of a kind than its guard allows: nothing was written, a person decides",
     "guard.ended": "what a person let through a guard is written: it counts anew",
+    "guard.turned_back": "what a person turned back is written back, or held",
     "restoration.done": "a row that a person wanted back is what it was; it travels to the other side as a change",
     "restoration.left": "a row that a person wanted back has changed since, or cannot be written: it is left",
     "conflict.held": "a key waits for a person",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from testbed import oracle
@@ -66,3 +68,69 @@ def guard(product, *words):
 
 def conflicts(product, *words):
     return command("conflicts", *words, "--ledger", product.ledger, cwd=product.folder)
+
+
+REJECTED = """
+[guard]
+deletes_max = 50
+updates_max = 50
+"""
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_a_mass_change_that_was_a_mistake_is_turned_back(pair, database, product, tmp_path):
+    """Row by row, with the other side's rows; each has an entry, and what comes later travels as ever."""
+    rows = ",".join(f"({n},'o')" for n in range(1, 201))
+    for name in ("deleted", "updated", "emptied", "c"):
+        parent = ", FOREIGN KEY (id) REFERENCES deleted (id)" if name == "c" else ""
+        pair.script(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL{parent})",
+            f"INSERT INTO {name} VALUES {rows}",
+            db=database,
+        )
+    (tmp_path / "guards.toml").write_text(REJECTED)
+    syncer = product("-c", tmp_path / "guards.toml")
+    syncer.until_in_sync()
+    pair.a.script(
+        "DELETE FROM c WHERE id <= 120",
+        "DELETE FROM deleted WHERE id <= 100",
+        "UPDATE updated SET v = 'a' WHERE id <= 100",
+        "TRUNCATE TABLE emptied",
+        "INSERT INTO emptied VALUES (1000,'a')",
+        "INSERT INTO deleted VALUES (1000,'a')",
+        db=database,
+    )
+    pair.b.script("UPDATE deleted SET v = 'b' WHERE id IN (1, 150)", db=database)
+    syncer.until_in_sync(codes=(5,))
+    tables = [f"{database}.{name}" for name in ("c", "deleted", "updated", "emptied")]
+    assert {one["table"] for one in stopped(syncer)} == set(tables)
+    done = guard(syncer, "reject", *tables, "--dry-run").must(0)
+    assert "would be turned back" in done.stdout
+    assert len(stopped(syncer)) == 4
+    guard(syncer, "reject", *tables).must(0)
+    left = guard(syncer, "list", "--json").must(0).document()
+    assert (left["stopped"], len(left["rejected"])) == ([], 4)
+    # What comes after the answer is not part of it.
+    pair.a.script("DELETE FROM c WHERE id = 200", "DELETE FROM deleted WHERE id = 200", db=database)
+    syncer.until_in_sync()
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert sorted(key for (key,) in found["deleted"][0]) == [*range(1, 200), 1000]
+    assert sorted(key for (key,) in found["c"][0]) == [*range(1, 200)]
+    assert sorted(key for (key,) in found["emptied"][0]) == [*range(1, 201), 1000]
+    assert {row[1] for row in found["updated"][0].values()} == {"o"}
+    # What both sides changed was counted too.
+    assert (found["deleted"][0][1,][1], found["deleted"][0][150,][1]) == ("b", "b")
+    applied = syncer.conflicts("applied")
+    assert {(c.kind, c.winner, c.path) for c in applied} == {("guard", "b", "reject")}
+    counts = Counter(c.table.split(".")[1] for c in applied)
+    assert counts == {"c": 120, "deleted": 100, "updated": 100, "emptied": 200}
+    assert guard(syncer, "list", "--json").must(0).document()["rejected"] == []
+    # The guard counts anew.
+    pair.a.script("UPDATE updated SET v = 'x'", db=database)
+    syncer.until_in_sync(codes=(5,))
+    assert [one["table"] for one in stopped(syncer)] == [f"{database}.updated"]
+
+
+def stopped(product):
+    return guard(product, "list", "--json").must(5, 0).document()["stopped"]

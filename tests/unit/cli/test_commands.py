@@ -330,6 +330,15 @@ def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
     assert (wrong.code, wrong.err.count("\n")) == (5, 1)
     assert syncer("guard", "confirm", "orders").code == 2
     assert syncer("guard", "confirm").code == 2
+    assert (
+        "would be turned back on side a"
+        in syncer("guard", "reject", "shop.orders", "--dry-run").out
+    )
+    assert syncer("guard", "reject").code == 2
+    (ledger_path.parent / "way.toml").write_text('[sync]\ndirection = "a-to-b"\n', "utf-8")
+    one_way = syncer("guard", "reject", "shop.orders", "-c", ledger_path.parent / "way.toml")
+    assert (one_way.code, "write the rows again on side a" in one_way.err) == (2, True)
+    assert syncer("guard", "reject", "shop.items").code == 5
     done = syncer("guard", "confirm", "shop.orders", "--json")
     assert (done.code, done.json["confirmed"][0]["amount"]) == (0, 120)
     after = syncer("guard", "list", "--json")

@@ -10,13 +10,14 @@ import pytest
 import structlog
 
 from syncer.core.decision import ConflictKind, Verdict
-from syncer.core.guard import Limit, WriteGuard, WriteKind
-from syncer.core.mark import Op, Reason
+from syncer.core.guard import Limit, Stop, Window, WriteGuard, WriteKind
+from syncer.core.mark import KeyMarks, Op, Reason
 from syncer.core.schema import TableName
 from syncer.core.side import Side
-from syncer.ledger.stops import confirm
+from syncer.ledger.stops import confirm, reject
 from syncer.service.guarding import Guards
-from tests.unit.ledger.bench import Bench
+from tests.unit.core.facts import exact, inexact
+from tests.unit.ledger.bench import Bench, position
 from tests.unit.service.test_planning import NUMBERS, planned, read
 
 A, B = Side.A, Side.B
@@ -153,3 +154,129 @@ def test_more_than_was_agreed_to_stops_again(bench):
     watched.write(Op.DELETE, 15)
     assert watched.sift(watched.deletes(*range(2, 12))) == (0, 0, 10)
     assert watched.stopped
+
+
+# Turned back
+
+
+def stopped_by(bench, op=Op.DELETE):
+    bench.ledger.start({A: position(20), B: position(20)}, [], Reason.BASELINE)
+    bench.ledger.stop_table(
+        Stop(table_id=bench.t, target=B, op=op, amount=3, reason="why", since=bench.clock.time)
+    )
+    reject(bench.path, [TableName("shop", "orders")], "ann")
+
+
+def of(watched, marks, *, here=None, there="x", **decision):
+    """One key of side A's mass change as decided: by default its delete goes to side B."""
+    item = planned(
+        here and read((1,), here), there and read((1,), there), marks=marks, in_table=watched.table
+    )
+    return msgspec.structs.replace(
+        item, decision=msgspec.structs.replace(item.decision, **decision)
+    )
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        KeyMarks(exact("d")),
+        KeyMarks(exact("ud", 5, 20)),
+        KeyMarks(exact("d"), exact("u", 5, 90)),
+        KeyMarks(inexact(Reason.TRUNCATE, 7)),
+        KeyMarks(inexact(Reason.CASCADE, 7)),
+    ],
+)
+def test_what_was_turned_back_stands_on_the_other_side(bench, marks):
+    watched = Watched(bench, deletes=Limit(rows=2))
+    stopped_by(bench)
+    (item,) = watched.guards.turn_back([of(watched, marks)])
+    assert (item.decision.winner, item.target, item.actor) == (B, A, "ann")
+    assert (item.decision.conflict, item.decision.path) == (ConflictKind.GUARD, "reject")
+    assert item.decision.rule == "guard reject by ann"
+    # What both changed was counted with it, and so no guard counts the way back.
+    held = of(watched, marks, verdict=Verdict.HOLD, winner=None)
+    assert watched.guards.turn_back([held])[0].decision == item.decision
+    assert watched.guards.sift([item] * 9) == ([item] * 9, [])
+
+
+@pytest.mark.parametrize(
+    ("marks", "facts"),
+    [
+        (KeyMarks(exact("d", 5, 21)), {}),
+        (KeyMarks(exact("u")), {}),
+        (KeyMarks(inexact(Reason.BASELINE, 7)), {}),
+        (KeyMarks(inexact(Reason.TRUNCATE, 7, 30)), {}),
+        (KeyMarks(exact("d")), {"here": "y"}),
+        (KeyMarks(exact("d")), {"there": None}),
+        (KeyMarks(exact("d")), {"path": "person"}),
+        (KeyMarks(exact("d")), {"path": "size", "verdict": Verdict.HOLD}),
+        (KeyMarks(exact("d")), {"winner": B}),
+        (KeyMarks(exact("d")), {"verdict": Verdict.AMBIGUOUS}),
+        (KeyMarks(exact("d")), {"verdict": Verdict.EQUAL}),
+    ],
+)
+def test_what_was_not_counted_is_decided_as_ever(bench, marks, facts):
+    """What came later, another change, a gap, and what a person said of the row itself."""
+    watched = Watched(bench)
+    stopped_by(bench)
+    item = of(watched, marks, **facts)
+    assert watched.guards.turn_back([item]) == [item]
+
+
+def test_updates_are_turned_back_as_updates(bench):
+    watched = Watched(bench)
+    stopped_by(bench, Op.UPDATE)
+    changed = of(watched, KeyMarks(exact("u")), here="y")
+    gone = of(watched, KeyMarks(exact("d")))
+    found = watched.guards.turn_back([changed, gone])
+    assert [item.decision.path for item in found] == ["reject", ""]
+
+
+def test_a_row_about_which_a_person_was_asked_before_was_not_counted(bench):
+    watched = Watched(bench)
+    bench.mark(A, 1, op=Op.DELETE)
+    bench.clock.time -= 100
+    held = planned(None, read((1,), "x"), in_table=watched.table).entry(900.0, winner=None)
+    (number,) = bench.ledger.journal_held([held])
+    bench.ledger.hold(bench.t, [1], number)
+    bench.clock.time += 100
+    stopped_by(bench)
+    assert bench.claimed() == []
+    item = of(watched, KeyMarks(exact("d")))
+    assert watched.guards.turn_back([item]) == [item]
+    # One that was held in the cycle in which the table was stopped is decided with the others.
+    bench.mark(A, 2, op=Op.DELETE)
+    bench.ledger.end_rejection(bench.ledger.rejections()[0])
+    later = msgspec.structs.replace(held, detected_at=1000.0, key=("2",))
+    bench.ledger.hold(bench.t, [2], bench.ledger.journal_held([later])[0])
+    stopped_by(bench)
+    assert bench.claimed() == [2]
+
+
+def test_it_ends_where_nothing_of_it_is_left_and_the_guard_counts_anew(bench):
+    watched = Watched(bench, deletes=Limit(rows=2))
+    bench.mark(A, 1, 30, op=Op.DELETE)
+    stopped_by(bench)
+    (one,) = bench.ledger.rejections()
+    assert (one.upto, bench.ledger.count_rejected(one, held=True)) == (20, 30)
+    bench.seq[A] = 20
+    # A mass change that comes meanwhile is none of it.
+    bench.mark(A, 100, 102, op=Op.DELETE)
+    later = of(watched, KeyMarks(exact("d", 21)))
+    assert watched.sift([later]) == (0, 0, 1)
+    assert watched.stopped
+    bench.ledger.end_stop(bench.t)
+    bench.ledger.clear(bench.t, list(range(1, 31)), {A: 20})
+    bench.clock.time += 2
+    watched.sift([])
+    assert bench.ledger.rejections() == ()
+
+
+def test_rows_that_are_written_back_are_no_mass_change(bench):
+    watched = Watched(bench, updates=Limit(rows=2))
+    stopped_by(bench, Op.UPDATE)
+    watched.guards._windows[bench.t, A, Op.UPDATE] = Window()
+    watched.writers[A].written[bench.t, Op.UPDATE] += 9
+    watched.sift([])
+    assert watched.guards._windows[bench.t, A, Op.UPDATE].total(bench.clock.time, 60) == 0
