@@ -21,8 +21,11 @@ class GuardSection(Section, frozen=True, kw_only=True):
         ),
     ] = 0
     deletes_percent_max: Annotated[
-        Percent, told("the same as a share of the table's rows; 0: no limit")
-    ] = 0.0
+        Percent,
+        told(
+            "the same as a share of the table's rows, in tables of percent_from_rows and more: half of them, where nothing is said; 0: no limit"
+        ),
+    ] = 50.0
     updates_max: Annotated[Rows, told("the same for updates; 0: no limit")] = 0
     updates_percent_max: Annotated[
         Percent, told("the same for updates, as a share; 0: no limit")
@@ -30,7 +33,7 @@ class GuardSection(Section, frozen=True, kw_only=True):
     percent_from_rows: Annotated[
         int,
         Meta(ge=1, le=1_000_000_000, description="shares count in tables of at least so many rows"),
-    ] = 100
+    ] = 1_000
     window_s: Annotated[
         float, Meta(gt=0, le=86_400, description="seconds for which a write of ours is counted")
     ] = 60.0

@@ -94,6 +94,9 @@ class Run:
 class Ranges(Images):
     """Marks of keys, without the question who asks for what."""
 
+    _run_keys = 0
+    """Keys of all runs that were added since the start."""
+
     def _begin_points(self, keys: Sequence[tuple[int, StoredKey, str, int]]) -> None:
         """Begin a point for every (table, key, side, exact) that lies under a run and has none."""
         self._db.executemany(
@@ -148,6 +151,7 @@ class Ranges(Images):
     ) -> None:
         """Add a mark of *keys*."""
         db = self._db
+        self._run_keys += keys.size
         left = [keys]
         scope = {"table_id": table_id, "side": side.value, "exact": int(exact)}
         for old in self._runs_between(scope, keys.low, keys.high):

@@ -20,6 +20,13 @@ SELECT
   + (SELECT coalesce(sum((high - low) / step + 1), 0) FROM run WHERE table_id = :table_id AND side = :side
      AND (exact = 1 AND last_op = :op AND (:op = 'd' OR first_op <> 'i') OR exact = 0 AND reason = :reason))
 """
+DELETED_TWICE = """
+SELECT count(*) FROM point a JOIN point b ON b.table_id = a.table_id AND b.key = a.key AND b.side = 'b' AND b.exact = 1 AND b.last_op = 'd'
+WHERE a.table_id = ? AND a.side = 'a' AND a.exact = 1 AND a.last_op = 'd' AND a.id > 0
+"""
+DELETED_RUNS = """
+SELECT side, low, high, step FROM run WHERE table_id = ? AND exact = 1 AND last_op = 'd' LIMIT ?
+"""
 HAS_TRUNCATED = "SELECT 1 FROM span WHERE table_id = ? AND side = ? AND reason = 'truncate' AND last_seq > ? LIMIT 1"
 
 # --- turned back -----------------------------------------------------------------------------------------------------

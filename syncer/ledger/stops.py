@@ -8,20 +8,25 @@ from pathlib import Path
 
 import msgspec
 
+from syncer.core import progression
 from syncer.core.guard import Rejection, Stop
 from syncer.core.key import StoredKey
 from syncer.core.mark import Op, Reason
 from syncer.core.position import StreamPosition
+from syncer.core.progression import Progression
 from syncer.core.schema import TableName
-from syncer.core.side import Side
+from syncer.core.side import SIDES, Side
 from syncer.errors import LedgerError
 from syncer.ledger import queries as q
 from syncer.ledger import stop_queries as sq
+from syncer.ledger.ranges import Ranges
 from syncer.ledger.requests import writable
-from syncer.ledger.store import Store, translate
+from syncer.ledger.store import translate
+
+RUNS_MOST = 200
 
 
-class Stops(Store):
+class Stops(Ranges):
     """The part of the ledger that keeps stopped tables; their marks are not claimed until a person agrees."""
 
     def stop_table(self, stop: Stop) -> None:
@@ -64,11 +69,38 @@ class Stops(Store):
             ).fetchone()
             return int(row[0])
 
+    def marked_so_far(self) -> int:
+        """Return a number that grows by at least one for every key that is marked, whatever becomes of the mark."""
+        with self._mutex:
+            return self._next_id + self._run_keys
+
+    def count_deleted_twice(self, table_id: int) -> int:
+        """
+        Count the keys that both sides deleted last: nothing of them is to be written. Of very many runs none is counted.
+
+        A key that lies under a mark of its own and under a run of the other side is not counted.
+        """
+        with self._reading() as db:
+            count = int(db.execute(sq.DELETED_TWICE, (table_id,)).fetchone()[0])
+            rows = db.execute(sq.DELETED_RUNS, (table_id, RUNS_MOST + 1)).fetchall()
+        if len(rows) > RUNS_MOST:
+            return count
+        runs = {
+            side.value: [Progression(*row[1:]) for row in rows if row[0] == side] for side in SIDES
+        }
+        both = (progression.intersect(a, b) for a in runs["a"] for b in runs["b"])
+        return count + sum(one.size for one in both if one is not None)
+
     def is_truncated(self, table_id: int, side: Side, after: int = -1) -> bool:
         """Say whether a TRUNCATE of *side* behind transaction *after* has not been looked at whole yet."""
         with self._reading() as db:
             row = db.execute(sq.HAS_TRUNCATED, (table_id, side.value, after)).fetchone()
             return row is not None
+
+    def is_compared(self, table_id: int) -> bool:
+        """Say whether a range of the table is still to be compared."""
+        with self._reading() as db:
+            return db.execute(q.HAS_SPAN, (table_id,)).fetchone() is not None
 
     def rejections(self) -> tuple[Rejection, ...]:
         """Return what is being turned back, longest asked for first."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -18,18 +17,17 @@ import structlog
 
 from syncer.clock import Clock
 from syncer.core.decision import ConflictKind, Decision, Verdict
-from syncer.core.guard import Rejection, Stop, Window, WriteKind, excess
+from syncer.core.guard import Rejection, Stop, WriteKind, excess
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.ledger import Ledger
-from syncer.mysql.counting import count_rows
+from syncer.service.amounts import LOOK_EVERY_S, Amounts, At
 from syncer.service.answering import PERSON
 from syncer.service.oversize import SIZE
 from syncer.service.planned import Planned
-from syncer.service.sides import SideWorker, Workers
+from syncer.service.sides import Workers
 
-LOOK_EVERY_S = 1.0
 GUARD = "guard"
 """The path of a decision that a guard withholds."""
 REJECT = "reject"
@@ -37,8 +35,6 @@ REJECT = "reject"
 
 Written = Counter[tuple[int, Op]]
 """Rows written to a side since the start of the run, by table and operation."""
-
-_At = tuple[int, Side, Op]
 
 
 class Writer(Protocol):
@@ -60,13 +56,11 @@ class Guards:
     ) -> None:
         """Compose; nothing is asked yet."""
         self._ledger = ledger
-        self._workers = workers
         self._writers = writers
         self._clock = clock
         self._log = log
-        self._windows: dict[_At, Window] = {}
+        self._amounts = Amounts(ledger, workers, clock)
         self._known: dict[Side, Written] = {side: Counter() for side in writers}
-        self._rows: dict[tuple[int, Side], tuple[float, int]] = {}
         self._agreed: set[int] = set()
         self._looked_at = 0.0
 
@@ -112,7 +106,7 @@ class Guards:
                 turned_back.append(item)
             else:
                 free.append(item)
-        guarded: dict[_At, list[Planned]] = defaultdict(list)
+        guarded: dict[At, list[Planned]] = defaultdict(list)
         for item in free:
             op = item.write().op
             if item.table.guard.limit(op):
@@ -127,7 +121,6 @@ class Guards:
 
     def _count_written(self) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""
-        now = self._clock.monotonic()
         wrote = any(w.written for w in self._writers.values())
         stops = self._ledger.stops() if wrote else {}
         rejections = self._ledger.rejections() if wrote else ()
@@ -137,13 +130,13 @@ class Guards:
                 if not new:
                     continue
                 self._known[side][table_id, op] = total
-                if any(r.table_id == table_id and r.source is side for r in rejections):
-                    continue  # rows that are written back are nobody's mass change
+                # Rows that are written back are nobody's mass change.
+                counts = all(r.table_id != table_id or r.target is side for r in rejections)
                 stop = stops.get(table_id)
                 if stop is not None and stop.left is not None and _is_of(stop, side, op):
                     stops[table_id] = self._agree(stop, max(0, stop.left - new))
-                elif (table_id, side, op) in self._windows:
-                    self._windows[table_id, side, op].add(now, new)
+                elif counts:
+                    self._amounts.wrote((table_id, side, op), new)
 
     def _agree(self, stop: Stop, left: int) -> Stop:
         renewed = msgspec.structs.replace(stop, left=left)
@@ -169,31 +162,39 @@ class Guards:
                 self._log.info("guard.turned_back", table_id=one.table_id, side=str(one.source))
 
     def _waiting(self, table_id: int, target: Side, op: Op) -> int:
-        truncated = op is Op.DELETE and self._ledger.is_truncated(table_id, target.other)
-        return self._ledger.count_changed(table_id, target.other, op) + int(truncated)
+        compared = op is Op.DELETE and self._ledger.is_compared(table_id)
+        return self._ledger.count_changed(table_id, target.other, op) + int(compared)
 
     def _pass(
-        self, at: _At, table: PairedTable, planned: int, rejections: Sequence[Rejection]
+        self, at: At, table: PairedTable, planned: int, rejections: Sequence[Rejection]
     ) -> bool:
         """Say whether *planned* more writes may go to the target; where not, the table is stopped."""
         table_id, target, op = at
         rejected = next(
             (r for r in rejections if (r.table_id, r.target, r.op) == (table_id, target, op)), None
         )
-        now = self._clock.monotonic()
         guard = table.guard
-        written = self._windows.setdefault(at, Window()).total(now, guard.window_s)
-        marked = self._ledger.count_changed(table_id, target.other, op)
-        if rejected is not None:
-            marked -= self._ledger.count_rejected(rejected, held=False)
-        waiting = max(planned, marked)
-        rows = None
+        written = self._amounts.written(at, guard.window_s)
         after = -1 if rejected is None else rejected.upto
         truncated = op is Op.DELETE and self._ledger.is_truncated(table_id, target.other, after)
-        if truncated or guard.limit(op).percent:
-            rows = self._count(table, target)
+        one_way = table.policy.direction.source is target.other
+        compared = op is Op.DELETE and one_way and self._ledger.is_compared(table_id)
+        if not (truncated or compared) and self._amounts.is_far(at, table, planned, written):
+            return True
+        marked = self._amounts.marked(at)
+        if rejected is not None:
+            marked -= self._ledger.count_rejected(rejected, held=False)
+        if op is Op.DELETE:
+            marked -= self._ledger.count_deleted_twice(table_id)
+        waiting = max(planned, marked)
+        rows = None
+        if truncated or compared or guard.limit(op).percent:
+            rows = self._amounts.rows(table, target)
         if truncated and rows is not None:
             waiting = max(waiting, rows)
+        if compared and rows is not None:
+            # What nobody has looked at yet is the target's alone, or will be found to be.
+            waiting = max(waiting, rows - self._amounts.rows(table, target.other))
         amount = written + waiting
         before = None if rows is None else rows + (written if op is Op.DELETE else 0)
         reason = excess(guard, op, amount, before)
@@ -227,19 +228,6 @@ class Guards:
             message=f"nothing was written; syncer guard confirm {table.name} lets it through, once, reject turns it back",
         )
         return False
-
-    def _count(self, table: PairedTable, target: Side) -> int:
-        now = self._clock.monotonic()
-        at, rows = self._rows.get((table.table_id, target), (now - 2 * LOOK_EVERY_S, 0))
-        if now >= at + LOOK_EVERY_S:
-            worker = self._workers[target]
-            rows = worker.submit(partial(_count_rows, worker, table, target)).result()
-            self._rows[table.table_id, target] = now, rows
-        return rows
-
-
-def _count_rows(worker: SideWorker, table: PairedTable, target: Side) -> int:
-    return count_rows(worker.reader().session, table.schema(target))
 
 
 def _is_of(stop: Stop, target: Side, op: Op) -> bool:

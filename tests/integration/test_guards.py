@@ -132,5 +132,57 @@ def test_a_mass_change_that_was_a_mistake_is_turned_back(pair, database, product
     assert [one["table"] for one in stopped(syncer)] == [f"{database}.updated"]
 
 
+ROWS = 1200
+
+
+def fill(server, database, *names):
+    rows = ",".join(f"({n},'o')" for n in range(1, ROWS + 1))
+    server.script(*(f"INSERT INTO {name} VALUES {rows}" for name in names), db=database)
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_more_than_half_of_a_table_goes_only_where_a_person_says_so(
+    pair, database, product, tmp_path
+):
+    """By default. What both delete is nobody's mistake, and one table may do without."""
+    (tmp_path / "free.toml").write_text('[[table]]\nmatch = "*.free"\ndeletes_percent_max = 0\n')
+    names = ("gone", "emptied", "half", "free", "twice")
+    pair.script(
+        *(f"CREATE TABLE {name} (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)" for name in names),
+        db=database,
+    )
+    fill(pair.a, database, *names)
+    syncer = product("-c", tmp_path / "free.toml")
+    syncer.until_in_sync()
+    pair.a.script(
+        "DELETE FROM gone WHERE id <= 700",
+        "TRUNCATE TABLE emptied",
+        "DELETE FROM half WHERE id <= 500",
+        "TRUNCATE TABLE free",
+        "DELETE FROM twice WHERE id <= 1000",
+        db=database,
+    )
+    pair.b.script("DELETE FROM twice WHERE id <= 998", db=database)
+    syncer.until_in_sync(codes=(5,))
+    assert sorted(one["table"].split(".")[1] for one in stopped(syncer)) == ["emptied", "gone"]
+    counts = {name: len(both[1]) for name, both in oracle.read_pair(pair, database).items()}
+    gone = {"half": 500, "free": ROWS, "twice": 1000}
+    assert counts == {name: ROWS - gone.get(name, 0) for name in names}
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_source_that_came_up_empty_empties_no_target(pair, database, product):
+    """One way, the first comparison decides what the target has too much: not before a person has seen how much that is."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)", db=database)
+    fill(pair.b, database, "t")
+    syncer = product("--direction", "a-to-b")
+    syncer.until_in_sync(codes=(5,))
+    assert len(oracle.read_pair(pair, database)["t"][1]) == ROWS
+    assert [one["amount"] for one in stopped(syncer)] == [ROWS]
+    guard(syncer, "confirm", f"{database}.t").must(0)
+    syncer.until_in_sync()
+    assert oracle.read_pair(pair, database)["t"] == ({}, {})
+
+
 def stopped(product):
     return guard(product, "list", "--json").must(5, 0).document()["stopped"]

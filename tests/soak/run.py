@@ -280,7 +280,7 @@ class Soak:
         if len(self._first["orders"]) > MANY_ORDERS:
             server = rng.choice(self.pair.sides)
             server.script(
-                "DELETE FROM orders WHERE id NOT BETWEEN 1 AND 41 AND id % 4 < 2", db=self.db
+                "DELETE FROM orders WHERE id NOT BETWEEN 1 AND 41 AND id % 5 < 2", db=self.db
             )
             self.syncer.settled()
             found = oracle.read_pair(self.pair, self.db)

@@ -364,6 +364,17 @@ def test_a_file_without_a_secret_may_be_read_by_everybody(tmp_path):
     assert load({}, path=path, environ=env).exposed == ()
 
 
+def test_deletes_of_half_a_table_stop_it_where_nothing_is_said():
+    guard = load(SHOP).guard_for(ORDERS)
+    assert (guard.deletes, guard.updates) == (Limit(percent=50.0), Limit())
+    assert guard.percent_from_rows == 1000
+    assert not load({**SHOP, "guard": {"deletes_percent_max": 0}}).guard_for(ORDERS).deletes
+    entry = {"match": "shop.orders", "deletes_percent_max": 0}
+    assert not load({**SHOP, "table": [entry]}).guard_for(ORDERS).deletes
+    by_environment = load(SHOP, environ={"SYNCER_GUARD_DELETES_PERCENT_MAX": "0"})
+    assert not by_environment.guard_for(ORDERS).deletes
+
+
 def test_guards_of_a_table_are_those_of_the_section_and_of_its_entries():
     config = load(
         {
@@ -376,7 +387,7 @@ def test_guards_of_a_table_are_those_of_the_section_and_of_its_entries():
         }
     )
     guard = config.guard_for(ORDERS)
-    assert guard.deletes == Limit()
+    assert guard.deletes == Limit(percent=50.0)
     assert guard.updates == Limit(7, 20.0)
     assert guard.words() == "forbid_b=insert"
     assert config.guard_for(TableName("shop", "items")).words() == "forbid_a=delete forbid_b=insert"

@@ -10,10 +10,10 @@ import pytest
 import structlog
 
 from syncer.core.decision import ConflictKind, Verdict
-from syncer.core.guard import Limit, Stop, Window, WriteGuard, WriteKind
+from syncer.core.guard import Limit, Stop, WriteGuard, WriteKind
 from syncer.core.mark import KeyMarks, Op, Reason
 from syncer.core.schema import TableName
-from syncer.core.side import Side
+from syncer.core.side import Direction, Side
 from syncer.ledger.stops import confirm, reject
 from syncer.service.guarding import Guards
 from tests.unit.core.facts import exact, inexact
@@ -41,7 +41,13 @@ class Watched:
         )
         self.writers = {side: SimpleNamespace(written=Counter()) for side in Side}
         self.guards = Guards(bench.ledger, {}, self.writers, bench.clock, structlog.get_logger())
-        self.guards._count = lambda _table, _target: self.rows
+        self.counted = 0
+        self.left = rows
+        self.guards._amounts.rows = self.count
+
+    def count(self, _table, side):
+        self.counted += 1
+        return self.rows if side is B else self.left
 
     def deletes(self, *keys):
         """Deletes of side A, as decided; they go to side B."""
@@ -121,10 +127,27 @@ def test_a_share_of_the_rows_stops(bench):
 
 
 def test_a_truncate_counts_as_all_rows(bench):
+    """Whether it was filled again since or not: what stands there now are other rows."""
     watched = Watched(bench, rows=500, deletes=Limit(rows=100))
     bench.ledger.mark_table(bench.t, [A], Reason.TRUNCATE, {A: 1})
     assert watched.sift(watched.deletes(1)) == (0, 0, 1)
     assert bench.ledger.stops()[bench.t].amount == 500
+
+
+@pytest.mark.parametrize(("left", "stopped"), [(0, True), (350, True), (420, False), (900, False)])
+def test_one_way_a_comparison_counts_as_what_the_target_has_too_much(bench, left, stopped):
+    """Before the first of these rows goes: no mark tells of them."""
+    watched = Watched(bench, rows=500, deletes=Limit(rows=100))
+    policy = msgspec.structs.replace(watched.table.policy, direction=Direction.A_TO_B)
+    watched.table = msgspec.structs.replace(watched.table, policy=policy)
+    watched.left = left
+    bench.ledger.mark_table(bench.t, [A, B], Reason.BASELINE, {A: 1, B: 1})
+    assert watched.sift(watched.deletes(1)) == ((0, 0, 1) if stopped else (1, 0, 0))
+    if stopped:
+        assert bench.ledger.stops()[bench.t].amount == 500 - left
+        confirm(bench.path, [TableName("shop", "orders")])
+        bench.clock.time += 2
+        assert watched.sift(watched.deletes(*range(100))) == (100, 0, 0)
 
 
 def test_what_a_person_let_through_goes_through_once(bench):
@@ -276,7 +299,69 @@ def test_it_ends_where_nothing_of_it_is_left_and_the_guard_counts_anew(bench):
 def test_rows_that_are_written_back_are_no_mass_change(bench):
     watched = Watched(bench, updates=Limit(rows=2))
     stopped_by(bench, Op.UPDATE)
-    watched.guards._windows[bench.t, A, Op.UPDATE] = Window()
+    amounts, at = watched.guards._amounts, (bench.t, A, Op.UPDATE)
+    assert amounts.written(at, 60.0) == 0
     watched.writers[A].written[bench.t, Op.UPDATE] += 9
     watched.sift([])
-    assert watched.guards._windows[bench.t, A, Op.UPDATE].total(bench.clock.time, 60) == 0
+    assert amounts.written(at, 60.0) == 0
+
+
+# Counted only where it matters
+
+
+class Share(Watched):
+    """A table of 10,000 rows of which no more than half may go; small tables do not count."""
+
+    def __init__(self, bench, rows=10_000):
+        super().__init__(bench, rows, deletes=Limit(percent=50.0), percent_from_rows=1000)
+        self.asked = 0
+        count = bench.ledger.count_changed
+
+        def counted(*about):
+            self.asked += 1
+            return count(*about)
+
+        bench.ledger.count_changed = counted
+
+
+def test_a_few_deletes_ask_for_nothing(bench):
+    """No table that counts has so few rows that these are half of them."""
+    share = Share(bench)
+    bench.mark(A, 1, 200, op=Op.DELETE)
+    for key in range(200):
+        assert share.sift(share.deletes(key)) == (1, 0, 0)
+        share.write(Op.DELETE, 1)
+    assert (share.counted, share.asked) == (0, 1)
+
+
+def test_marks_that_have_come_are_counted_where_they_could_be_too_many(bench):
+    share = Share(bench)
+    assert share.sift(share.deletes(1)) == (1, 0, 0)
+    bench.mark(A, 1, 4000, op=Op.INSERT)
+    assert share.sift(share.deletes(1)) == (1, 0, 0)
+    assert share.counted == 1
+    bench.mark(A, 1, 6000, op=Op.DELETE)
+    assert share.sift(share.deletes(1)) == (0, 0, 1)
+    assert share.stopped
+    (stop,) = bench.ledger.stops().values()
+    assert stop.reason == "6000 deletes are 60% of about 10000 rows, deletes_percent_max = 50"
+
+
+def test_half_of_a_small_table_passes(bench):
+    share = Share(bench, rows=900)
+    bench.mark(A, 1, 900, op=Op.DELETE)
+    assert share.sift(share.deletes(1)) == (1, 0, 0)
+
+
+def test_what_both_sides_deleted_is_no_mass_change(bench):
+    """As where the same clean-up runs on both: some keys have met already, the others are about to."""
+    share = Share(bench)
+    for side in Side:
+        bench.mark(side, 1, 6000, op=Op.DELETE)
+        for key in range(7000, 7500):
+            bench.mark(side, key, op=Op.DELETE)
+    bench.mark(A, 6001, 6200, op=Op.DELETE)
+    assert bench.ledger.count_deleted_twice(bench.t) == 6500
+    assert share.sift(share.deletes(6001)) == (1, 0, 0)
+    bench.mark(A, 20_000, 24_999, op=Op.DELETE)
+    assert share.sift(share.deletes(6001)) == (0, 0, 1)
