@@ -14,6 +14,16 @@ from syncer.ledger.records import ConflictEntry, ConflictRecord, Wanted
 from syncer.ledger.selector import Match, differing, newest
 from syncer.ledger.wants import no_merge, wanted, who_changed
 
+_AGAIN = frozenset(
+    {
+        ConflictKind.GUARD,
+        ConflictKind.UNIQUE_VIOLATION,
+        ConflictKind.FK_PARENT_MISSING,
+        ConflictKind.FK_CHILD_EXISTS,
+        ConflictKind.READ_BACK,
+        ConflictKind.APPLY_ERROR,
+    }
+)
 BOTH_CHANGED = "both sides changed it, or it is not known which"
 
 
@@ -26,7 +36,7 @@ class Choice(enum.Enum):
     TAKE_B = "<----"
     MERGE = "<-M->"
     SKIP = "skip"
-    """It stays held, on purpose."""
+    """The difference is accepted, until either side changes the row again."""
 
     @property
     def side(self) -> Side | None:
@@ -56,9 +66,9 @@ def recommended(entry: ConflictEntry) -> Choice:
     """
     Return what is accepted beforehand: the side that alone changed the row. A true conflict is left open.
 
-    What a guard withholds is left open, too: it would be withheld again.
+    What a guard withholds, or the target refused, is left open, too: it would be withheld, or refused, again.
     """
-    return Choice.OPEN if entry.kind is ConflictKind.GUARD else of_side(only_changed(entry))
+    return Choice.OPEN if entry.kind in _AGAIN else of_side(only_changed(entry))
 
 
 class Review:
@@ -145,7 +155,7 @@ class Review:
         return tuple(taken.get(one, one.value) for one in self.changed(at))
 
     def ignore(self, at: int, reason: str) -> str:
-        """Leave a difference as it is, for good: it stays held, and ``policy_lines`` says what keeps its like from being held."""
+        """Accept a difference for good: it is skipped, and ``policy_lines`` says what keeps its like from being held."""
         self.ignored[at] = reason
         return self.choose(at, Choice.SKIP)
 
@@ -205,6 +215,8 @@ class Review:
             merge = self.merge_of(at)
             if merge is not None:
                 found.append((record, merge))
+            elif choice is Choice.SKIP:
+                found.append((record, Wanted(None, skip=True)))
             elif choice.side is not None:
                 found.append((record, Wanted(choice.side)))
         return found

@@ -18,6 +18,7 @@ from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import selector
 from syncer.ledger.records import Wanted
+from syncer.ledger.wants import wanted
 from tests.unit.ledger.test_selector import record
 
 A, B = Side.A, Side.B
@@ -40,6 +41,9 @@ def conflict(number, **facts):
         ({"base_image": RIGHT}, Choice.TAKE_A),
         ({"base_image": BASE, "b_op": None}, Choice.OPEN),
         ({"kind": ConflictKind.GUARD, "b_op": None}, Choice.OPEN),
+        ({"kind": ConflictKind.FK_PARENT_MISSING, "b_op": None, "b_image": None}, Choice.OPEN),
+        ({"kind": ConflictKind.UNIQUE_VIOLATION, "b_op": None}, Choice.OPEN),
+        ({"kind": ConflictKind.APPLY_ERROR, "b_op": None}, Choice.OPEN),
     ],
 )
 def test_what_one_side_changed_is_accepted_beforehand_conflicts_are_not(facts, choice):
@@ -86,7 +90,10 @@ def press(*keys, under=None):
     takes, asking = asyncio.run(run())
     found = None
     if takes is not None:
-        found = {one.conflict_id: wanted if wanted.merge else wanted.side for one, wanted in takes}
+        found = {
+            one.conflict_id: wanted if wanted.side is None or wanted.merge else wanted.side
+            for one, wanted in takes
+        }
     return found, under, asking
 
 
@@ -119,11 +126,20 @@ def test_only_what_is_confirmed_is_returned():
     assert press(">", "g", "n", "q")[0] is None
     assert press(">", "q")[0] is None
     assert press(">", "g", "y")[0] == {1: A, 2: A}
-    assert press("d", "<", "/", "g", "y")[0] == {1: B}
+    assert press("d", "<", "/", "g", "y")[0] == {1: B, 2: Wanted(None, skip=True)}
+
+
+def test_a_difference_is_accepted_as_by_resolve_and_not_where_that_was_taken_back():
+    """The same answer as ``resolve --take skip``; r goes back to the recommendation, which for a conflict is none."""
+    found, under, _ = press("/", "/", "/", "up", "r", "g", "y")
+    assert found == {1: Wanted(None, skip=True), 2: Wanted(None, skip=True)}
+    assert under.summary() == "0 from A, 0 from B, 0 merged, 2 skipped, 2 open"
+    assert found[1] == wanted(under.records[0].entry, "skip")
 
 
 def test_without_a_decision_there_is_nothing_to_confirm():
-    assert not press("down", "/", "g")[2]
+    assert not press("g", under=Review([conflict(1)]))[2]
+    assert not press("/", "r", "g", under=Review([conflict(1)]))[2]
 
 
 def test_a_merge_shows_what_it_takes_and_asks_what_both_changed():
