@@ -11,6 +11,7 @@ from syncer.service.probes import Moment
 from testbed.workload import Workload
 from tests.fault.runner import FULL, check_nothing_lost, present, start_doomed
 from tests.figures import totals
+from tests.integration.harness import syncer as command
 from tests.integration.harness import wait_until
 
 _SIDED = (
@@ -249,3 +250,56 @@ def test_killed_while_a_family_is_settled(pair, database, product, tmp_path, pro
     ]
     assert {status for *_, status in journal} <= {"applied", "superseded"}
     totals[f"probes killed on {pair.name}"] += 1
+
+
+@pytest.mark.parametrize("pair", FLAVORS if FULL else FLAVORS[1:], indirect=True)
+def test_undone_between_a_merge_and_its_way_to_the_other_side(pair, database, product, tmp_path):
+    """Both writes are one decision: who undoes the second alone is asked whose row is to stand, as for the first (INV-16)."""
+    pair.script(
+        "CREATE TABLE counted (id INT PRIMARY KEY, n INT NOT NULL, a INT NOT NULL, b INT NOT NULL)",
+        "INSERT INTO counted VALUES (1,100,0,0), (2,100,0,0), (3,100,0,0)",
+        db=database,
+    )
+    (tmp_path / "merging.toml").write_text(MERGING, "utf-8")
+    syncer = product("--config", tmp_path / "merging.toml")
+    syncer.until_in_sync()
+
+    def both_count(key: int) -> None:
+        for server, name, more in ((pair.a, "a", 1), (pair.b, "b", 20)):
+            server.script(f"UPDATE counted SET n=n+{more}, {name}=1 WHERE id={key}", db=database)
+
+    def undo(*words: str):
+        return command("undo", *words, "--json", "--ledger", syncer.ledger, cwd=syncer.folder)
+
+    def merged_at_a() -> int:
+        """Die where side A has the merged row and side B has not; give the epoch of the run that comes next."""
+        start_doomed(syncer, "apply.finished.a:1").dies()
+        return int(syncer.status()["summary"]["epoch"]) + 1
+
+    # Asked while it is on its way: side A's row is guarded by the merge, and side B's is overwritten by what stands again.
+    both_count(1)
+    merged_at_a()
+    assert len(undo("--since", "1h").must(1).document()["left"]) == 1
+    undo("--since", "1h", "--merged", "a").must(0)
+    syncer.until_in_sync()
+    assert present(pair, database)["counted"][1,] == (1, 101, 1, 0)
+
+    # The next run carries it, and that run alone is undone.
+    both_count(2)
+    epoch = merged_at_a()
+    syncer.until_in_sync()
+    assert present(pair, database)["counted"][2,] == (2, 121, 1, 1)
+    asked = undo("--run", str(epoch)).must(1).document()
+    assert (asked["rows"], [one["key"] for one in asked["left"]]) == ([], [["2"]])
+    assert "made one row of both" in asked["left"][0]["reason"]
+    undo("--run", str(epoch), "--merged", "b").must(0)
+    syncer.until_in_sync()
+    assert present(pair, database)["counted"][2,] == (2, 120, 0, 1)
+
+    # What was written to side B by itself is undone by itself.
+    pair.a.script("UPDATE counted SET n=7 WHERE id=3", db=database)
+    syncer.until_in_sync()
+    epoch = int(syncer.status()["summary"]["epoch"])
+    undo("--run", str(epoch)).must(0)
+    syncer.until_in_sync()
+    assert present(pair, database)["counted"][3,] == (3, 100, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,7 +88,8 @@ def command(**given: Any) -> int:
             return _status(ledger.last_restorations(SHOWN), as_json=given["as_json"])
         if not any(given[name] for name in ("since", "until", "table", "run")):
             raise click.UsageError("say what to undo: --since, --until, --table or --run")
-        folded = fold(_matching(ledger, chosen, given["table"]), getpass.getuser())
+        found = with_merges(_matching(ledger, chosen, given["table"]), partial(_older, ledger))
+        folded = fold(found, getpass.getuser())
         asked, left = unmerge(folded, given["merged"], ledger.conflict)
         path = ledger.path
     if asked and not given["dry_run"]:
@@ -135,6 +137,42 @@ def _matching(
     while page := ledger.overwritten(**chosen, **before, limit=PAGE):
         yield from (one for one in page if wanted(one.restoration.table))
         before = {"before": page[-1].number}
+
+
+def _older(ledger: Ledger, before: int) -> Iterator[Overwritten]:
+    """Yield all that was written before the number *before*, newest first."""
+    while page := ledger.overwritten(before=before, limit=PAGE):
+        yield from page
+        before = page[-1].number
+
+
+def with_merges(
+    found: Iterator[Overwritten], older: Callable[[int], Iterator[Overwritten]]
+) -> Iterator[Overwritten]:
+    """
+    Yield *found*, and behind it the merges of which it has the second half alone.
+
+    A merged row is written to side A, and goes from there to side B (INV-16): one decision, whatever was chosen of its two writes.
+    """
+    halves: dict[tuple[str, object], int] = {}
+    for one in found:
+        at = (one.restoration.table, one.restoration.key_stored[0])
+        if one.restoration.side == "b":
+            halves[at] = one.number
+        else:
+            halves.pop(at, None)
+        yield one
+    if not halves:
+        return
+    for one in older(max(halves.values())):
+        at = (one.restoration.table, one.restoration.key_stored[0])
+        if one.number >= halves.get(at, 0):
+            continue
+        del halves[at]
+        if one.restoration.expected_image is not None:
+            yield one
+        if not halves:
+            return
 
 
 def fold(found: Iterator[Overwritten], actor: str) -> list[Restoration]:

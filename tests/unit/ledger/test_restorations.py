@@ -3,12 +3,18 @@
 import msgspec
 import pytest
 
-from syncer.cli.commands.undo import fold, unmerge
+from syncer.cli.commands.undo import fold, unmerge, with_merges
 from syncer.core.decision import ConflictKind
 from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, ConflictStatus
-from syncer.ledger.records import Batch, IntentItem, Restoration, RestorationStatus
+from syncer.ledger.records import (
+    Batch,
+    IntentItem,
+    Overwritten,
+    Restoration,
+    RestorationStatus,
+)
 from syncer.ledger.restorations import ask_back, revert
 
 A, B = Side.A, Side.B
@@ -240,3 +246,51 @@ def test_several_writes_of_a_row_are_undone_to_what_was_before_the_first(bench):
         ((2,), None, "x", "1,'before'"),
     ]
     assert {one.actor for one in found} == {"somebody"}
+
+
+def wrote(number, key, side, *, merged=False):
+    back = Restoration(
+        table="shop.orders",
+        key=(str(key),),
+        key_stored=(key,),
+        side=side,
+        columns=("id",),
+        expected=None if merged else "now",
+        meant="was",
+        image="1",
+        actor="",
+        expected_image="2" if merged else None,
+        conflict_id=9 if merged else None,
+    )
+    return Overwritten(number=number, batch_id=1, run=1, at=1.0, restoration=back)
+
+
+def test_the_second_half_of_a_merge_brings_the_first():
+    """Whether it lies before the time, or in another run: newest first, and no further back than the write before it."""
+    history = [
+        wrote(12, 1, B),
+        wrote(11, 3, B),
+        wrote(10, 4, A),
+        wrote(9, 2, B),
+        wrote(8, 3, A),
+        wrote(7, 1, A, merged=True),
+        wrote(6, 3, A, merged=True),
+        wrote(5, 4, A, merged=True),
+        wrote(4, 2, B),
+    ]
+
+    def found(*numbers):
+        chosen = [one for one in history if one.number in numbers]
+        return [
+            one.number
+            for one in with_merges(
+                iter(chosen), lambda n: iter([o for o in history if o.number < n])
+            )
+        ]
+
+    assert found(12, 11, 10, 9) == [12, 11, 10, 9, 7]
+    assert found(12, 7) == [12, 7]
+    assert found(12) == [12, 7]
+    assert found(11) == [11], "what came between was no merge"
+    assert found(10) == [10], "side A's row was not the second half"
+    assert found(4) == [4]
