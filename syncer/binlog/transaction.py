@@ -10,7 +10,7 @@ from syncer.binlog.images import ImageReader
 from syncer.binlog.parents import Found
 from syncer.core.keptimage import NOT_KEPT
 from syncer.core.key import StoredKey
-from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark
+from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark, Touch
 from syncer.core.record import (
     OPEN_BRANCH,
     BatchItem,
@@ -55,6 +55,7 @@ class OpenTransaction:
         self._batch: tuple[int, bytes] | None = None
         self._touched = 0
         self._held = False
+        self._merged: list[BatchItem] = []
         self._moved: dict[tuple[int, StoredKey], StoredKey | None] | None = {}
 
     def rows(self, table_id: int, operation: str, keys: list[StoredKey]) -> None:
@@ -178,6 +179,10 @@ class OpenTransaction:
         found: list[KeyMark] = []
         for table_id, states in self._keys.items():
             found += states.marks(table_id, seq, self.commit_us, exact=exact)
+        for item in self._merged:
+            # As old as the change that it carries: written by us, it would be newer than what its user has not seen.
+            touch = Touch(seq, seq, Op.UPDATE, Op.UPDATE, recreated=False, commit_us=item.commit_us)
+            found.append(KeyMark(item.table_id, item.keys[0], item.keys[0], touch))
         return tuple(found)
 
     def _kept(self) -> tuple[BeforeImage, ...]:
@@ -222,7 +227,7 @@ class OpenTransaction:
             if item.base is not None and item.keys and _has(bitmap, bit):
                 # A merged row: as if the other side's row had come first, and a change of this side after it (INV-16). Marked
                 # whether or not the server logged a change.
-                self._keys.setdefault(item.table_id, TableKeys()).touch(Op.UPDATE, item.keys[:1])
+                self._merged.append(item)
                 self._images[item.table_id, item.keys[0]] = item.base
         return tuple(Erasure(table_id, tuple(own)) for table_id, own in written.items())
 

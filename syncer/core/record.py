@@ -86,12 +86,14 @@ class BatchItem(msgspec.Struct, frozen=True):
         every: a copied range instead: every row of the table in the batch's transaction is the batch's own.
         base: of a merged row, the other side's row that it was made from: the write is the other side's row, and then a change
             of it by the target (INV-16). None for any other.
+        commit_us: of a merged row, when that change of the target was committed, microseconds since the epoch; 0: not known.
     """
 
     table_id: int
     keys: tuple[StoredKey, ...]
     every: bool = False
     base: bytes | None = None
+    commit_us: int = 0
 
 
 class MarkStore(Protocol):

@@ -42,6 +42,7 @@ class _Item(msgspec.Struct, frozen=True, array_like=True):
     copied: CopiedRange | None = None
     undo: bytes | None = None
     base: bytes | None = None
+    commit_us: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -127,6 +128,7 @@ class Batches(Journal, Spans):
             item.copied,
             undo,
             item.base,
+            item.commit_us,
         )
 
     def finish(self, batch_id: int, written: Collection[int]) -> None:
@@ -252,6 +254,7 @@ class Batches(Journal, Spans):
             action=item.action,
             present=item.present,
             base=item.base,
+            commit_us=item.commit_us,
             copied=item.copied,
             conflict=None if item.conflict_id is None else self._entry(item.conflict_id),
         )
@@ -263,7 +266,9 @@ class Batches(Journal, Spans):
             if row is None or row[0] != side.value:
                 return None
             return tuple(
-                BatchItem(item.table_id, item.keys, item.copied is not None, item.base)
+                BatchItem(
+                    item.table_id, item.keys, item.copied is not None, item.base, item.commit_us
+                )
                 for item in self._items(batch_id)
             )
 

@@ -363,7 +363,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
         conflict: becomes final with the write; None for a one-sided change.
         copied: the range; None for one row.
         undo: what brings the row back that is overwritten or deleted, where that is kept.
-        base: of a merged row, as in ``BatchItem``; None for any other.
+        base, commit_us: of a merged row, as in ``BatchItem``; None and 0 for any other.
     """
 
     table_id: int
@@ -374,6 +374,7 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
     copied: CopiedRange | None = None
     undo: Restoration | None = None
     base: bytes | None = None
+    commit_us: int = 0
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -137,6 +137,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             conflict=conflict,
             undo=self._undo(write),
             base=self._base(),
+            commit_us=self._commit_us(),
         )
 
     def _base(self) -> bytes | None:
@@ -145,6 +146,11 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if self.decision.merged is None or source is None:
             return None
         return pack(RenderedRow(self.table.written, tuple(split_image(source.image))))
+
+    def _commit_us(self) -> int:
+        """When the change was committed that a merged row has of its target: what we write is no newer than that (conflicts.md §1)."""
+        touch = self.marks.of(self.target).exact
+        return touch.commit_us if touch and self.decision.merged is not None else 0
 
     def _undo(self, write: Write) -> Restoration | None:
         """What brings back the row that is overwritten or deleted; None where there is none, or it is not kept."""

@@ -323,12 +323,18 @@ class Reconciler:
     def _clear_equal(self, equal: Sequence[Planned], lower: dict[Side, int]) -> None:
         """INV-6: rows equal, marks <= lower go on both sides."""
         by_table: dict[int, dict[StoredKey, bool]] = defaultdict(dict)
+        agreed_by_both = Counter[str]()
         for item in equal:
+            if item.marks.a.exact is not None and item.marks.b.exact is not None:
+                gone = item.group.rows[Side.A] is None
+                agreed_by_both["agreed.deleted" if gone else "agreed.written"] += 1
             # What is out of scope on both sides is agreed on as absent: a row that enters later was inserted then.
             present = item.decision.path != OUTSIDE and item.group.rows[Side.A] is not None
             by_table[item.table.table_id].update(dict.fromkeys(item.stored, present))
         for table_id, agreed in by_table.items():
             self._ledger.clear(table_id, list(agreed), lower, agreed)
+        if agreed_by_both:
+            self._ledger.add_counters(agreed_by_both)
 
     def _hold(self, held: Sequence[Planned]) -> None:
         now = self._clock.now()

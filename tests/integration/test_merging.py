@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from decimal import Decimal
 
 import pymysql
 import pytest
 
+from syncer.core.side import Side
+from syncer.service.delivery import Delivery
 from testbed import oracle
 from tests.integration.harness import syncer as command
 from tests.integration.harness import wait_until
+from tests.integration.inside import Inside
 
 COLUMNS = (
     "id INT PRIMARY KEY, a VARCHAR(20) NOT NULL, b DECIMAL(10,2), c DOUBLE, amount INT NOT NULL, currency CHAR(3) NOT NULL, "
@@ -291,3 +295,44 @@ def test_no_increment_is_lost_or_counted_twice(pair, database, product, tmp_path
         assert {row[0]: row[2] for row in found} == {
             key: Decimal(-count) / 100 for key, count in wanted.items()
         }
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_a_merge_is_no_newer_than_the_change_that_it_carries(
+    pair, database, product, tmp_path, monkeypatch, quiet
+):
+    """What side B changes while a merge is on its way to side A comes after A's change, whenever we write that (conflicts.md §1)."""
+    config = tmp_path / "rules.toml"
+    config.write_text(
+        '[policy]\nrule = "column_merge then newest"\non_delete = "hold"\non_tie = "hold"', "utf-8"
+    )
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, x INT NOT NULL, y INT NOT NULL)",
+        "INSERT INTO t VALUES (1,0,0)",
+        db=database,
+    )
+    syncer = product("--config", config)
+    syncer.until_in_sync()
+    pair.a.script("UPDATE t SET x=1", db=database)
+    pair.b.script("UPDATE t SET y=1", db=database)
+    apply = Delivery._attempt
+    late = []
+
+    def attempt(self, planned, batch, plan):
+        if self.target is Side.A and not late:
+            late.append("B is written after both rows were read, and before the merge is")
+            time.sleep(2.5)
+            pair.b.script("UPDATE t SET x=7", db=database)
+            time.sleep(2.5)  # whole seconds have an order
+        return apply(self, planned, batch, plan)
+
+    monkeypatch.setattr(Delivery, "_attempt", attempt)
+    inside = Inside(
+        syncer,
+        policy={"rule": "column_merge then newest", "on_delete": "hold", "on_tie": "hold"},
+    )
+    syncer.settled()
+    inside.end()
+    assert late
+    found = oracle.read_pair(pair, database)["t"]
+    assert found == ({(1,): (1, 7, 1)},) * 2

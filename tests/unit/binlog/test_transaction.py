@@ -58,7 +58,7 @@ class Merged(Store):
     """Knows a merged row."""
 
     def batch_items(self, side, batch_id):
-        return (BatchItem(OTHER, (1,), base=b"theirs"),)
+        return (BatchItem(OTHER, (1,), base=b"theirs", commit_us=-5),)
 
 
 def keep(transaction, operation, keys, were=None):
@@ -104,6 +104,7 @@ def test_a_merged_row_is_a_change_of_the_other_side_s_row():
         assert record.erase == (Erasure(OTHER, (1,)),)
         assert keys_of(record) == {(OTHER, 1)}
         assert [mark.touch.first_op for mark in record.marks] == [Op.UPDATE]
+        assert [mark.touch.commit_us for mark in record.marks] == [-5], "as old as what it carries"
         assert images_of(record) == {1: b"theirs"}
 
 
