@@ -204,6 +204,8 @@ def beside(entry: ConflictEntry) -> list[tuple[str, Text]]:
         if (old := getattr(entry, f"{side.value}_old_key")) is not None
         and (new := getattr(entry, f"{side.value}_new_key")) is not None
     ]
+    if entry.kept_key is not None:
+        found.append(("kept", Text(f"the other row, as key {_key_text(entry.kept_key)}", "yellow")))
     if changed:
         found.append(("key changed", Text(", ".join(changed), "yellow")))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from syncer.ledger.records import (
 from syncer.ledger.spans import Spans
 
 _NEXT = "next_batch"
+NONE_KEPT: Mapping[int, int] = {}
 RECENT_BATCHES = 2
 """One of each side; each may hold megabytes of what is kept for an undo."""
 
@@ -131,13 +132,16 @@ class Batches(Journal, Spans):
             item.commit_us,
         )
 
-    def finish(self, batch_id: int, written: Collection[int]) -> None:
+    def finish(
+        self, batch_id: int, written: Collection[int], kept: Mapping[int, int] = NONE_KEPT
+    ) -> None:
         """
         Close an intent whose transaction is committed: durable, one transaction (INV-11).
 
         Args:
             written: places of the items that the target's marker row names (INV-10). Their marks are cleared and their
                 entries become final; the entries of the others are dropped and their marks stay.
+            kept: the keys under which overwritten rows were inserted again, by place.
 
         Raises:
             LedgerError: no such open intent.
@@ -158,6 +162,8 @@ class Batches(Journal, Spans):
                     continue
                 if place in done:
                     db.execute(jq.SET_STATUS, (ConflictStatus.APPLIED.value, now, item.conflict_id))
+                    if place in kept:
+                        self._note_kept(item.conflict_id, kept[place])
                 else:
                     db.execute(jq.DROP_CONFLICT, (item.conflict_id,))
             # The target's marks of a merged row stay until its stream shows the write: what is still to be carried to the other

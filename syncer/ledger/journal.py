@@ -108,6 +108,13 @@ class Journal(Store):
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
+    def _note_kept(self, conflict_id: int, key: int) -> None:
+        """Note under which key the losing row was inserted again."""
+        entry = self._entry(conflict_id)
+        if entry is not None:
+            kept = msgspec.structs.replace(entry, kept_key=(str(key),))
+            self._db.execute(jq.SET_ENTRY, (_encode(kept).decode(), conflict_id))
+
     def _entry(self, conflict_id: int) -> ConflictEntry | None:
         row = self._db.execute(jq.CONFLICT, (conflict_id,)).fetchone()
         return None if row is None else _decode(row[4])

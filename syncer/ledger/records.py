@@ -152,6 +152,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
         a_columns, b_columns: what that side changed since both agreed; None where the base row, or a row, is not known.
         skew_bound_s: how far the servers' clocks were apart at most; None where it was not known.
         a_old_key, b_old_key, a_new_key, b_new_key: the keys before and after, of rows that got another key; None for any other.
+        kept_key: the key under which the losing row was inserted again (``keep_both``); None where none was, or it is not known.
         in_the_way: keys, in printable form, of the rows of the table that had a unique value of this one at its target.
     """
 
@@ -197,6 +198,7 @@ class ConflictEntry(msgspec.Struct, frozen=True, kw_only=True):
     b_old_key: tuple[str, ...] | None = None
     a_new_key: tuple[str, ...] | None = None
     b_new_key: tuple[str, ...] | None = None
+    kept_key: tuple[str, ...] | None = None
 
 
 class ConflictRecord(msgspec.Struct, frozen=True, kw_only=True):

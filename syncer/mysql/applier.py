@@ -42,10 +42,12 @@ class Applied(msgspec.Struct, frozen=True):
     Attributes:
         written: committed at the target.
         blocked: deletes left out, since children would have gone with them that nobody has decided about.
+        kept: the keys under which overwritten rows were inserted again.
     """
 
     written: frozenset[int]
     blocked: frozenset[int] = frozenset()
+    kept: Mapping[int, int] = {}
 
 
 class ReadBackFailed(ReconcileError):
@@ -100,13 +102,13 @@ def apply_batch(
             return Applied(frozenset(), blocked)
         marker.write_batch(session, pair_id, batch_id, chosen)
         write_rows(session, [writes[at] for at in chosen], plan, dependents)
-        set_asides(session, [writes[at] for at in chosen])
+        kept = set_asides(session, {at: writes[at] for at in chosen})
         _read_back(session, {at: writes[at] for at in chosen})
     except BaseException:
         session.rollback_quietly()
         raise
     session.commit()
-    return Applied(frozenset(chosen), blocked)
+    return Applied(frozenset(chosen), blocked, kept)
 
 
 def apply_change(

@@ -173,15 +173,18 @@ def write_rows(
         _delete(session, grouped, dependents)
 
 
-def set_asides(session: Session, writes: Sequence[Write]) -> None:
-    """Insert the rows again that ``keep_both`` has overwritten; raises StatementRefused."""
-    for table, numbered in by_table(enumerate(write for write in writes if write.aside)):
-        _set_aside(session, table, [write.aside for _, write in numbered if write.aside])
+def set_asides(session: Session, writes: Mapping[int, Write]) -> dict[int, int]:
+    """Insert the rows again that ``keep_both`` has overwritten; return their new keys, by place; raises StatementRefused."""
+    found: dict[int, int] = {}
+    for table, numbered in by_table((at, write) for at, write in writes.items() if write.aside):
+        images = {at: write.aside for at, write in numbered if write.aside}
+        found |= _set_aside(session, table, images)
+    return found
 
 
-def _set_aside(session: Session, table: PairedTable, images: Sequence[str]) -> None:
+def _set_aside(session: Session, table: PairedTable, images: Mapping[int, str]) -> dict[int, int]:
     """
-    Insert rows again under keys of the target's own.
+    Insert rows again under keys of the target's own, and return these.
 
     To the stream these are new rows of the target like anybody's: none of our items, so they are marked and travel (INV-12).
     """
@@ -198,10 +201,13 @@ def _set_aside(session: Session, table: PairedTable, images: Sequence[str]) -> N
     columns = table.writable(session.side)
     keys = {name.lower() for name in schema.key}
     kept = [at for at, column in enumerate(columns) if column.name.lower() not in keys]
-    for image in images:
+    made = {}
+    for place, image in images.items():
         literals = split_image(image)
         row = ",".join(literals[at] for at in kept)
         session.execute(statements.insert_rows(schema, [columns[at] for at in kept], [row]))
+        made[place] = int(session.query("SELECT LAST_INSERT_ID()")[0][0])
+    return made
 
 
 def _write_apart(session: Session, grouped: Grouped, dependents: Dependents) -> None:

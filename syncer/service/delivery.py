@@ -322,15 +322,14 @@ class Delivery:
         except OutcomeUnknown:
             done = Applied(self._look_up(batch))
         self._probe(Moment.APPLY_COMMITTED, self.target)
-        self._finish(planned, batch, done.written)
+        self._finish(planned, batch, done.written, done.kept)
         for at in sorted(done.blocked):
             self._wait_for_children(planned[at])
 
     def _wait_for_children(self, planned: Planned) -> None:
         """Put a delete off that would take undecided children along; it is held where nothing is left to be decided."""
-        if planned.tries >= self._retry_limit and self._for_its_family(
-            planned, ConflictKind.FK_CHILD_EXISTS
-        ):
+        kind = ConflictKind.FK_CHILD_EXISTS
+        if planned.tries >= self._retry_limit and self._for_its_family(planned, kind, waits=False):
             return
         tables = {one.child.table_id for one in self._dependents().get(planned.table.table_id, ())}
         limit = self._retry_limit
@@ -345,15 +344,21 @@ class Delivery:
             return
         self._hold(
             planned,
-            ConflictKind.FK_CHILD_EXISTS,
+            kind,
             "deleting it would delete children that changed on this side, or are held themselves",
         )
 
-    def _finish(self, planned: Sequence[Planned], batch: Batch, written: frozenset[int]) -> None:
+    def _finish(
+        self,
+        planned: Sequence[Planned],
+        batch: Batch,
+        written: frozenset[int],
+        kept: Mapping[int, int],
+    ) -> None:
         if not written:
             self._ledger.drop(batch.batch_id)
             return
-        self._ledger.finish(batch.batch_id, written)
+        self._ledger.finish(batch.batch_id, written, kept)
         self._probe(Moment.APPLY_FINISHED, self.target)
         self._families.written([planned[at] for at in sorted(written)])
         if len(written) == len(planned):
@@ -421,9 +426,10 @@ class Delivery:
             return
         self._hold(planned, kind, str(error))
 
-    def _for_its_family(self, planned: Planned, kind: ConflictKind) -> bool:
+    def _for_its_family(self, planned: Planned, kind: ConflictKind, *, waits: bool = True) -> bool:
         """Say whether a row that would be held was put off instead: ``on_fk`` decides, or may still (``service/families.py``)."""
-        if not self._families.put_off(planned, kind, self._worker.reader().session):
+        session = self._worker.reader().session
+        if not self._families.put_off(planned, kind, session, waits=waits):
             return False
         now = self._clock.monotonic()
         turned = self._families.is_turned(planned)

@@ -111,11 +111,17 @@ class Families:
             for key in planned.stored:
                 self._missing[planned.table.table_id, key] = planned.target
 
-    def put_off(self, planned: Planned, kind: ConflictKind, session: Session) -> bool:
+    def put_off(
+        self, planned: Planned, kind: ConflictKind, session: Session, *, waits: bool = True
+    ) -> bool:
         """
         Say whether a row that would be held now is to be tried again instead.
 
-        *session*: for reads at the target, on its worker's thread. Raises TransientDatabaseError.
+        Args:
+            session: for reads at the target, on its worker's thread.
+            waits: where nothing can be decided yet it is to be tried again; else the caller knows when.
+
+        Raises TransientDatabaseError.
         """
         decision = planned.decision
         if decision.path in {PERSON, REJECT} or decision.merged is not None or decision.keeps:
@@ -127,7 +133,7 @@ class Families:
         if kind is _MISSING:
             return self._awaits_parent(planned)
         if kind is _CHILD and planned.write().op is Op.DELETE:
-            return self._look_after(planned, session)
+            return self._look_after(planned, session, waits=waits)
         return False
 
     def is_turned(self, planned: Planned) -> bool:
@@ -216,7 +222,7 @@ class Families:
             for one in self._references.of(side, table.table_id)
         )
 
-    def _look_after(self, planned: Planned, session: Session) -> bool:
+    def _look_after(self, planned: Planned, session: Session, *, waits: bool) -> bool:
         """A parent's delete is refused: look at the children in its way, and decide."""
         here, table = planned.target, planned.table
         turn = self._turn_of(planned)
@@ -235,8 +241,8 @@ class Families:
             turn is not None or not deletes(planned.marks.of(here.other))
         ):
             found = Course.HOLD
-        if found is Course.WAIT and planned.tries < self._retry_limit + MORE_TRIES:
-            return True
+        if found is Course.WAIT and (not waits or planned.tries < self._retry_limit + MORE_TRIES):
+            return waits
         if found is Course.RESTORE:
             self._restore(planned, row.digest, members)
             return True

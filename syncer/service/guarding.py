@@ -94,11 +94,11 @@ class Guards:
 
         What is in neither belongs to a table that is stopped by now: it stays marked.
         """
-        self._count_written()
+        rejections = self._ledger.rejections()
+        self._count_written(rejections)
         self._end_agreements()
         free, held = [], []
         turned_back: list[Planned] = []
-        rejections = self._ledger.rejections() if copies else ()
         for item in copies:
             if _forbidden(item):
                 held.append(_withheld(item))
@@ -119,11 +119,10 @@ class Guards:
         passed = [item for item in free if item.table.table_id not in stopped]
         return [*passed, *turned_back], held
 
-    def _count_written(self) -> None:
+    def _count_written(self, rejections: Sequence[Rejection]) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""
         wrote = any(w.written for w in self._writers.values())
         stops = self._ledger.stops() if wrote else {}
-        rejections = self._ledger.rejections() if wrote else ()
         for side, writer in self._writers.items():
             for (table_id, op), total in list(writer.written.items()):
                 new = total - self._known[side][table_id, op]

@@ -87,6 +87,13 @@ def test_every_table_has_its_rules(pair, database, product, tmp_path):
     rows = {key: row for (key,), row in found["kept"][0].items() if key >= 100}
     assert rows.pop(100)[2] == "from a"
     assert [row[1:] for row in rows.values()] == [(1, "from b")]
+    listed = command(
+        *("conflicts", "list", "--status", "applied", "--table", "kept", "--json"),
+        *("--ledger", syncer.ledger),
+        cwd=syncer.folder,
+    )
+    (entry,) = (one["entry"] for one in listed.must(1).document()["conflicts"])
+    assert entry["kept_key"] == [str(key) for key in rows]
 
     assert [found[name][0][1,][2] for name in ("tested", "asked")] == ["from b", "from a"]
     assert [found[name][1][1,][2] for name in ("tested", "asked")] == ["from b", "from a"]
