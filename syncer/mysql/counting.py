@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from syncer.core.schema import TableSchema
 from syncer.mysql.connection import Session
+from syncer.mysql.flavor import Flavor
 from syncer.mysql.statements import quote_table
 
 EXACT_UP_TO = 100_000
-_EXPLAIN_COLUMNS_MYSQL = 12
 
 
 def count_rows(session: Session, schema: TableSchema) -> int:
@@ -19,7 +19,9 @@ def count_rows(session: Session, schema: TableSchema) -> int:
     rows = int(counted[0][0])
     if rows <= EXACT_UP_TO:
         return rows
-    plan = session.query(f"EXPLAIN SELECT * FROM {table}")[0]
-    # MariaDB has no columns "partitions" and "filtered".
-    estimate = plan[9] if len(plan) == _EXPLAIN_COLUMNS_MYSQL else plan[8]
+    # As a table, whatever explain_format says; MariaDB's has no column "partitions".
+    words, place = (
+        ("EXPLAIN FORMAT=TRADITIONAL", 9) if session.flavor is Flavor.MYSQL else ("EXPLAIN", 8)
+    )
+    estimate = session.query(f"{words} SELECT * FROM {table}")[0][place]
     return max(rows, int(estimate or 0))

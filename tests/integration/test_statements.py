@@ -14,6 +14,7 @@ from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import introspect, statements
 from syncer.mysql.connection import Session
+from syncer.mysql.counting import EXACT_UP_TO, count_rows
 from syncer.mysql.endpoint import from_text
 from syncer.mysql.identity import identities
 from syncer.mysql.relatives import children_of, parents_of
@@ -256,3 +257,21 @@ def test_relatives_are_found_through_the_foreign_key(session, database):
     assert parents_of(session, p, pairs, literals) == [(9,)]
     assert parents_of(session, c, (("up", "id"),), [{"t": "1"}]) == []
     assert reads(session) - before <= 100
+
+
+@PAIR
+@SIDES
+def test_rows_are_counted_exactly_or_near_enough(session, database):
+    """Whatever form the server gives its plans in."""
+    session.execute(f"CREATE TABLE {database}.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
+    session.execute(f"INSERT INTO {database}.t (v) VALUES " + ",".join(["(1)"] * ROWS))
+    schema = load(session, database, "t")
+    assert count_rows(session, schema) == ROWS
+    while session.query(f"SELECT COUNT(*) FROM {database}.t")[0][0] <= 2 * EXACT_UP_TO:
+        session.execute(f"INSERT INTO {database}.t (v) SELECT v FROM {database}.t")
+    session.query(f"ANALYZE TABLE {database}.t")
+    real = session.query(f"SELECT COUNT(*) FROM {database}.t")[0][0]
+    assert EXACT_UP_TO < count_rows(session, schema) < 2 * real
+    if session.flavor == "mysql" and session.version >= (8, 0, 32):
+        session.execute("SET SESSION explain_format = 'TREE'")
+        assert EXACT_UP_TO < count_rows(session, schema) < 2 * real
