@@ -62,17 +62,18 @@ class Guards:
         self._amounts = Amounts(ledger, workers, clock)
         self._known: dict[Side, Written] = {side: Counter() for side in writers}
         self._agreed: set[int] = set()
+        self._rejections: tuple[Rejection, ...] = ()
         self._looked_at = 0.0
 
     def turn_back(self, planned: Sequence[Planned]) -> list[Planned]:
         """Let the other side's row stand, whatever the policy says, where a person has turned back what a side did."""
-        rejections = self._ledger.rejections() if planned else ()
-        if not rejections:
+        self._rejections = self._ledger.rejections()
+        if not self._rejections:
             return list(planned)
-        return [self._turned_back(item, rejections) for item in planned]
+        return [self._turned_back(item) for item in planned]
 
-    def _turned_back(self, item: Planned, rejections: Sequence[Rejection]) -> Planned:
-        for one in rejections:
+    def _turned_back(self, item: Planned) -> Planned:
+        for one in self._rejections:
             if one.table_id != item.table.table_id or not _is_part(item, one):
                 continue
             if self._ledger.held_before(one.table_id, item.stored, one.since):
@@ -92,10 +93,10 @@ class Guards:
         """
         Return what may be written, and what is to be held since its target never gets such a write.
 
-        What is in neither belongs to a table that is stopped by now: it stays marked.
+        What is in neither belongs to a table that is stopped by now: it stays marked. *copies* are what ``turn_back`` has left,
+        and by what that saw is counted here: an answer that came since is for the next cycle.
         """
-        rejections = self._ledger.rejections()
-        self._count_written(rejections)
+        self._count_written()
         self._end_agreements()
         free, held = [], []
         turned_back: list[Planned] = []
@@ -112,14 +113,12 @@ class Guards:
             if item.table.guard.limit(op):
                 guarded[item.table.table_id, item.target, op].append(item)
         stopped = {
-            at[0]
-            for at, items in guarded.items()
-            if not self._pass(at, items[0].table, len(items), rejections)
+            at[0] for at, items in guarded.items() if not self._pass(at, items[0].table, len(items))
         }
         passed = [item for item in free if item.table.table_id not in stopped]
         return [*passed, *turned_back], held
 
-    def _count_written(self, rejections: Sequence[Rejection]) -> None:
+    def _count_written(self) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""
         wrote = any(w.written for w in self._writers.values())
         stops = self._ledger.stops() if wrote else {}
@@ -130,7 +129,7 @@ class Guards:
                     continue
                 self._known[side][table_id, op] = total
                 # Rows that are written back are nobody's mass change.
-                counts = all(r.table_id != table_id or r.target is side for r in rejections)
+                counts = all(r.table_id != table_id or r.target is side for r in self._rejections)
                 stop = stops.get(table_id)
                 if stop is not None and stop.left is not None and _is_of(stop, side, op):
                     stops[table_id] = self._agree(stop, max(0, stop.left - new))
@@ -164,14 +163,10 @@ class Guards:
         compared = op is Op.DELETE and self._ledger.is_compared(table_id)
         return self._ledger.count_changed(table_id, target.other, op) + int(compared)
 
-    def _pass(
-        self, at: At, table: PairedTable, planned: int, rejections: Sequence[Rejection]
-    ) -> bool:
+    def _pass(self, at: At, table: PairedTable, planned: int) -> bool:
         """Say whether *planned* more writes may go to the target; where not, the table is stopped."""
         table_id, target, op = at
-        rejected = next(
-            (r for r in rejections if (r.table_id, r.target, r.op) == (table_id, target, op)), None
-        )
+        rejected = next((r for r in self._rejections if (r.table_id, r.target, r.op) == at), None)
         guard = table.guard
         written = self._amounts.written(at, guard.window_s)
         after = -1 if rejected is None else rejected.upto
@@ -207,6 +202,8 @@ class Guards:
                 stop = self._agree(stop, max(stop.left, waiting))
             if (stop.left or 0) >= planned:
                 return True
+        if self._ledger.rejections() != self._rejections:
+            return False  # answered meanwhile
         self._agreed.discard(table_id)
         self._ledger.stop_table(
             Stop(

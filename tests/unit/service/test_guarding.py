@@ -61,7 +61,7 @@ class Watched:
 
     def sift(self, items):
         """Give the numbers of what is written, held and left."""
-        free, held = self.guards.sift(items)
+        free, held = self.guards.sift(self.guards.turn_back(items))
         return len(free), len(held), len(items) - len(free) - len(held)
 
     def write(self, op, count):
@@ -183,10 +183,14 @@ def test_more_than_was_agreed_to_stops_again(bench):
 
 
 def stopped_by(bench, op=Op.DELETE):
-    bench.ledger.start({A: position(20), B: position(20)}, [], Reason.BASELINE)
     bench.ledger.stop_table(
         Stop(table_id=bench.t, target=B, op=op, amount=3, reason="why", since=bench.clock.time)
     )
+    reject_now(bench)
+
+
+def reject_now(bench):
+    bench.ledger.start({A: position(20), B: position(20)}, [], Reason.BASELINE)
     reject(bench.path, [TableName("shop", "orders")], "ann")
 
 
@@ -294,6 +298,18 @@ def test_it_ends_where_nothing_of_it_is_left_and_the_guard_counts_anew(bench):
     bench.clock.time += 2
     watched.sift([])
     assert bench.ledger.rejections() == ()
+
+
+def test_what_is_turned_back_while_a_cycle_decides_is_not_written_in_it(bench):
+    """The answer comes after the rows were decided: it takes what they are off what is counted, and they would go."""
+    watched = Watched(bench, deletes=Limit(rows=10))
+    bench.mark(A, 1, 30, op=Op.DELETE)
+    assert watched.sift(watched.deletes(*range(1, 9))) == (0, 0, 8)
+    decided = watched.guards.turn_back(watched.deletes(*range(1, 9)))
+    reject_now(bench)
+    assert watched.guards.sift(decided) == ([], [])
+    assert not watched.stopped, "nobody is to answer twice"
+    assert bench.ledger.rejections() != ()
 
 
 def test_rows_that_are_written_back_are_no_mass_change(bench):
