@@ -306,7 +306,7 @@ class SnapshotReader:
 
     def most_bytes(self) -> int:
         """The longest statement that the server takes."""
-        return int(self._session.query("SELECT @@SESSION.max_allowed_packet")[0][0])
+        return self._session.most_bytes
 
     def multiset_digest(self, table: PairedTable) -> tuple[int, int, int]:
         """Return (row count, XOR, sum) over the digests of all rows; the table needs no key."""
