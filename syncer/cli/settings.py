@@ -11,7 +11,8 @@ import msgspec
 from msgspec import NODEFAULT
 
 from syncer.config import FileConfig, TableSection
-from syncer.config.model import SECTIONS, Section
+from syncer.config.model import SECTIONS
+from syncer.config.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ import msgspec
 
 from syncer.config import address
 from syncer.config.effective import SYSTEM_DATABASES, Config
-from syncer.config.model import SECTIONS, FileConfig, Section, TableSection
+from syncer.config.model import SECTIONS, FileConfig, TableSection
+from syncer.config.section import Section
 from syncer.core.naming import SideNames, parse_map
 from syncer.core.rules import parse_chain
 from syncer.core.schema import TableName

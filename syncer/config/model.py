@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
+from syncer.config.engine import EngineSection
+from syncer.config.section import Section, described
 from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
@@ -22,85 +23,77 @@ from syncer.core.side import Direction
 from syncer.mysql.endpoint import SslMode
 
 
-def _text(description: str, example: str = "") -> Meta:
-    return Meta(description=description, examples=[example] if example else None)
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: an unknown key is an error, nothing is changed after loading."""
-
-
 class EndpointSection(Section, frozen=True, kw_only=True):
     """One primary: a URL, or its parts."""
 
     url: Annotated[
         str | None,
-        _text(
+        described(
             "mysql://user@host:port/database?ssl-mode=..., or a DSN h=,P=,u=,D=",
             "mysql://syncer@db1:3306/shop",
         ),
     ] = None
-    host: Annotated[str | None, _text("host name or address, instead of url", "db1")] = None
+    host: Annotated[str | None, described("host name or address, instead of url", "db1")] = None
     port: Annotated[
-        Annotated[int, Meta(ge=1, le=65_535)] | None, _text("TCP port; where not set: 3306")
+        Annotated[int, Meta(ge=1, le=65_535)] | None, described("TCP port; where not set: 3306")
     ] = None
     socket: Annotated[
-        str | None, _text("path of a unix socket, instead of host", "/run/mysqld/mysqld.sock")
+        str | None, described("path of a unix socket, instead of host", "/run/mysqld/mysqld.sock")
     ] = None
-    user: Annotated[str | None, _text("account name", "syncer")] = None
+    user: Annotated[str | None, described("account name", "syncer")] = None
     password_file: Annotated[
-        str | None, _text("file whose first line is the password", "/run/secrets/db1")
+        str | None, described("file whose first line is the password", "/run/secrets/db1")
     ] = None
     password_env: Annotated[
-        str | None, _text("environment variable that holds the password", "DB1_PASSWORD")
+        str | None, described("environment variable that holds the password", "DB1_PASSWORD")
     ] = None
     ssl_mode: Annotated[
         SslMode | None,
-        _text("disabled, preferred, required, verify-ca or verify-identity", "verify-identity"),
+        described("disabled, preferred, required, verify-ca or verify-identity", "verify-identity"),
     ] = None
-    ssl_ca: Annotated[str | None, _text("file with the CA certificates", "/etc/ssl/db-ca.pem")] = (
-        None
-    )
-    ssl_cert: Annotated[str | None, _text("file with the client certificate")] = None
-    ssl_key: Annotated[str | None, _text("file with the client key")] = None
+    ssl_ca: Annotated[
+        str | None, described("file with the CA certificates", "/etc/ssl/db-ca.pem")
+    ] = None
+    ssl_cert: Annotated[str | None, described("file with the client certificate")] = None
+    ssl_key: Annotated[str | None, described("file with the client key")] = None
 
 
 class SyncSection(Section, frozen=True, kw_only=True):
     """Which tables are kept equal, and which way differences travel. Globs: * ? [abc]."""
 
     databases: Annotated[
-        tuple[str, ...], _text("only tables of these databases (globs)", '["shop"]')
+        tuple[str, ...], described("only tables of these databases (globs)", '["shop"]')
     ] = ()
     tables: Annotated[
         tuple[str, ...],
-        _text("only these tables (globs on database.table)", '["shop.*", "crm.customers"]'),
+        described("only these tables (globs on database.table)", '["shop.*", "crm.customers"]'),
     ] = ()
     ignore_databases: Annotated[
-        tuple[str, ...], _text("never tables of these databases (globs)", '["scratch_*"]')
+        tuple[str, ...], described("never tables of these databases (globs)", '["scratch_*"]')
     ] = ()
     ignore_tables: Annotated[
-        tuple[str, ...], _text("never these tables (globs on database.table)", '["shop.log_*"]')
+        tuple[str, ...], described("never these tables (globs on database.table)", '["shop.log_*"]')
     ] = ()
     where: Annotated[
         str,
-        _text(
+        described(
             "only rows for which this is true, in the servers' own words; a row counts where it is true on either side",
             "region = 'eu'",
         ),
     ] = ""
     map: Annotated[
         tuple[str, ...],
-        _text(
+        described(
             "tables and databases that have another name on side b: name on a = name on b",
             '["shop=store", "crm.customers=crm.clients"]',
         ),
     ] = ()
     direction: Annotated[
-        Direction, _text("both: two-way; a-to-b or b-to-a: the source decides everything")
+        Direction, described("both: two-way; a-to-b or b-to-a: the source decides everything")
     ] = Direction.BOTH
     schema_difference: Annotated[
         SchemaDifference,
-        _text(
+        described(
             "what becomes of a table whose definitions stop fitting each other. pause: it waits until they do; "
             "ignore-extra: columns of one side alone that have a default are left out, all else waits; stop: the run ends"
         ),
@@ -116,7 +109,7 @@ class PolicySection(Section, frozen=True, kw_only=True):
 
     rule: Annotated[
         str,
-        _text(
+        described(
             "newest[:column], oldest[:column], highest_version:column, lowest_version:column, prefer:a, prefer:b, "
             "update_wins, delete_wins, equals:column=value, matches:column=pattern, custom:module:function, "
             "keep_both:a, keep_both:b, column_merge[:a+b,...], delta:columns, max:columns, min:columns, hold (a person decides), halt (and the table waits) or skip; several joined by "
@@ -125,30 +118,30 @@ class PolicySection(Section, frozen=True, kw_only=True):
     ] = "hold"
     on_delete: Annotated[
         OnDelete | None,
-        _text(
+        described(
             "update_wins, delete_wins or hold: an update against a delete, where the rule compares a column"
         ),
     ] = None
     on_tie: Annotated[
-        OnTie | None, _text("a, b or hold: two equal values under a comparing rule")
+        OnTie | None, described("a, b or hold: two equal values under a comparing rule")
     ] = None
     on_null: Annotated[
-        OnNull | None, _text("lose or hold: NULL in the rule's column on one side")
+        OnNull | None, described("lose or hold: NULL in the rule's column on one side")
     ] = None
     presence: Annotated[
         Presence,
-        _text("copy or hold: a row on one side only of which no stream ever told"),
+        described("copy or hold: a row on one side only of which no stream ever told"),
     ] = Presence.COPY
     on_truncate: Annotated[
         OnTruncate,
-        _text(
+        described(
             "change_wins, hold or halt: a row that one side changed and the other one truncated away. change_wins: it comes back; "
             "hold: a person decides; halt: and the table waits until then"
         ),
     ] = OnTruncate.CHANGE_WINS
     base: Annotated[
         BaseRow,
-        _text(
+        described(
             "auto or keep: the row that both sides agreed on last, shown with a conflict. auto: kept where a rule cannot do "
             "without it; keep: always, so that newest:column and the version rules notice a value that a change left as it was"
         ),
@@ -183,43 +176,48 @@ _Percent = Annotated[float, Meta(ge=0, le=100)]
 class TableSection(Section, frozen=True, kw_only=True):
     """Settings of some tables. Of several matching entries the later wins, key by key; a key not set falls back."""
 
-    match: Annotated[str, _text("glob on database.table", "shop.orders")]
-    direction: Annotated[Direction | None, _text("as in [sync]")] = None
-    rule: Annotated[str | None, _text("as in [policy]", "newest:updated_at")] = None
-    on_delete: Annotated[OnDelete | None, _text("as in [policy]")] = None
-    on_tie: Annotated[OnTie | None, _text("as in [policy]")] = None
-    on_null: Annotated[OnNull | None, _text("as in [policy]")] = None
-    presence: Annotated[Presence | None, _text("as in [policy]")] = None
-    on_truncate: Annotated[OnTruncate | None, _text("as in [policy]")] = None
-    base: Annotated[BaseRow | None, _text("as in [policy]")] = None
+    match: Annotated[str, described("glob on database.table", "shop.orders")]
+    direction: Annotated[Direction | None, described("as in [sync]")] = None
+    rule: Annotated[str | None, described("as in [policy]", "newest:updated_at")] = None
+    on_delete: Annotated[OnDelete | None, described("as in [policy]")] = None
+    on_tie: Annotated[OnTie | None, described("as in [policy]")] = None
+    on_null: Annotated[OnNull | None, described("as in [policy]")] = None
+    presence: Annotated[Presence | None, described("as in [policy]")] = None
+    on_truncate: Annotated[OnTruncate | None, described("as in [policy]")] = None
+    base: Annotated[BaseRow | None, described("as in [policy]")] = None
     custom_timeout_s: Annotated[
-        Annotated[float, Meta(gt=0, le=60)] | None, _text("as in [policy]")
+        Annotated[float, Meta(gt=0, le=60)] | None, described("as in [policy]")
     ] = None
     clock_margin_s: Annotated[
-        Annotated[float, Meta(ge=0, le=86_400)] | None, _text("as in [policy]")
+        Annotated[float, Meta(ge=0, le=86_400)] | None, described("as in [policy]")
     ] = None
     max_future_s: Annotated[
-        Annotated[float, Meta(ge=0, le=86_400_000)] | None, _text("as in [policy]")
+        Annotated[float, Meta(ge=0, le=86_400_000)] | None, described("as in [policy]")
     ] = None
     key: Annotated[
         str | None,
-        _text(
+        described(
             "the columns of the unique key, NOT NULL, that tells rows apart; where not set: the primary key, else the "
             "shortest unique key",
             "tenant, code",
         ),
     ] = None
-    deletes_max: Annotated[_Rows | None, _text("as in [guard]")] = None
-    deletes_percent_max: Annotated[_Percent | None, _text("as in [guard]")] = None
-    updates_max: Annotated[_Rows | None, _text("as in [guard]")] = None
-    updates_percent_max: Annotated[_Percent | None, _text("as in [guard]")] = None
-    forbid_a: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
-    forbid_b: Annotated[tuple[WriteKind, ...] | None, _text("as in [guard]", '["delete"]')] = None
+    deletes_max: Annotated[_Rows | None, described("as in [guard]")] = None
+    deletes_percent_max: Annotated[_Percent | None, described("as in [guard]")] = None
+    updates_max: Annotated[_Rows | None, described("as in [guard]")] = None
+    updates_percent_max: Annotated[_Percent | None, described("as in [guard]")] = None
+    forbid_a: Annotated[tuple[WriteKind, ...] | None, described("as in [guard]", '["delete"]')] = (
+        None
+    )
+    forbid_b: Annotated[tuple[WriteKind, ...] | None, described("as in [guard]", '["delete"]')] = (
+        None
+    )
     where: Annotated[
-        str | None, _text("as in [sync]; empty: every row", "deleted = 0 AND id > 1000")
+        str | None, described("as in [sync]; empty: every row", "deleted = 0 AND id > 1000")
     ] = None
     ignore_columns: Annotated[
-        tuple[str, ...] | None, _text("columns neither compared nor written", '["cached_total"]')
+        tuple[str, ...] | None,
+        described("columns neither compared nor written", '["cached_total"]'),
     ] = None
 
     def __post_init__(self) -> None:
@@ -231,17 +229,17 @@ class GuardSection(Section, frozen=True, kw_only=True):
 
     deletes_max: Annotated[
         _Rows,
-        _text(
+        described(
             "most deletes that a table of either side gets within window_s, those that are marked included; more stop the "
             "table until `syncer guard confirm`; 0: no limit"
         ),
     ] = 0
     deletes_percent_max: Annotated[
-        _Percent, _text("the same as a share of the table's rows; 0: no limit")
+        _Percent, described("the same as a share of the table's rows; 0: no limit")
     ] = 0.0
-    updates_max: Annotated[_Rows, _text("the same for updates; 0: no limit")] = 0
+    updates_max: Annotated[_Rows, described("the same for updates; 0: no limit")] = 0
     updates_percent_max: Annotated[
-        _Percent, _text("the same for updates, as a share; 0: no limit")
+        _Percent, described("the same for updates, as a share; 0: no limit")
     ] = 0.0
     percent_from_rows: Annotated[
         int,
@@ -252,14 +250,14 @@ class GuardSection(Section, frozen=True, kw_only=True):
     ] = 60.0
     forbid_a: Annotated[
         tuple[WriteKind, ...],
-        _text(
+        described(
             "what is never written to side a: insert, update, delete; such a change of side b is held",
             '["delete"]',
         ),
     ] = ()
     forbid_b: Annotated[
         tuple[WriteKind, ...],
-        _text("what is never written to side b; such a change of side a is held", '["delete"]'),
+        described("what is never written to side b; such a change of side a is held", '["delete"]'),
     ] = ()
 
 
@@ -294,7 +292,7 @@ class JournalSection(Section, frozen=True, kw_only=True):
     ] = 0
     redact: Annotated[
         tuple[str, ...],
-        _text(
+        described(
             "columns whose values are never kept (globs on database.table.column); none of a key",
             '["crm.people.tax_id", "*.*.password"]',
         ),
@@ -306,72 +304,12 @@ class JournalSection(Section, frozen=True, kw_only=True):
                 raise ValueError(f"redact: {pattern!r} is not database.table.column")
 
 
-class EngineSection(Section, frozen=True, kw_only=True):
-    """How hard the servers are worked. The defaults suit most pairs."""
-
-    chunk_time_s: Annotated[
-        float,
-        Meta(gt=0, le=60, description="seconds one chunk of a whole-table comparison should take"),
-    ] = 0.5
-    chunk_rows_min: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="a chunk never holds fewer rows")
-    ] = 50
-    chunk_rows_max: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="a chunk never holds more rows")
-    ] = 20_000
-    batch_rows: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=10_000,
-            description="most rows that one transaction of ours reads and writes; a user's transaction "
-            "that fits arrives whole",
-        ),
-    ] = 1_000
-    lock_wait_s: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=60,
-            description="innodb_lock_wait_timeout of our sessions: we give way soon and try again",
-        ),
-    ] = 1
-    retry_limit: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=1_000,
-            description="tries of a row that the target refuses (foreign key, unique key) before it is "
-            "held as a conflict; no row is held while changes from before its first refusal are undecided",
-        ),
-    ] = 8
-    backoff_max_s: Annotated[
-        float,
-        Meta(ge=0.1, le=3_600, description="longest pause between two tries to reach a server"),
-    ] = 30.0
-    connect_timeout_s: Annotated[
-        float, Meta(ge=0.1, le=600, description="seconds a connection attempt may take")
-    ] = 10.0
-    statement_timeout_s: Annotated[
-        float,
-        Meta(
-            ge=1,
-            le=86_400,
-            description="seconds a statement of ours may take; a server that is silent for 10 more is taken for lost",
-        ),
-    ] = 300.0
-
-    def __post_init__(self) -> None:
-        if self.chunk_rows_min > self.chunk_rows_max:
-            raise ValueError("chunk_rows_min is greater than chunk_rows_max")
-
-
 class ThrottleSection(Section, frozen=True, kw_only=True):
     """When whole-table comparisons and copies give way to the application. Live changes are never held up."""
 
     max_load: Annotated[
         tuple[str, ...],
-        _text(
+        described(
             "pause while a status variable of either primary is above its limit; empty: never",
             '["Threads_running=25"]',
         ),
@@ -385,17 +323,18 @@ class ThrottleSection(Section, frozen=True, kw_only=True):
         ),
     ] = 0
     pause_file: Annotated[
-        str | None, _text("pause while this file exists", "/run/syncer/pause")
+        str | None, described("pause while this file exists", "/run/syncer/pause")
     ] = None
     replicas: Annotated[
         tuple[str, ...],
-        _text(
+        described(
             "pause while one of these replicas of a primary is behind; asked with that side's account",
             '["a=db3:3306", "b=db4"]',
         ),
     ] = ()
     find_replicas: Annotated[
-        bool, _text("ask both primaries for replicas that say where they are (report_host), too")
+        bool,
+        described("ask both primaries for replicas that say where they are (report_host), too"),
     ] = False
     replica_lag_max_s: Annotated[
         float,
@@ -447,23 +386,23 @@ class LogSection(Section, frozen=True, kw_only=True):
 
     format: Annotated[
         Literal["console", "json"] | None,
-        _text("console or json; where not set: console on a terminal, else json"),
+        described("console or json; where not set: console on a terminal, else json"),
     ] = None
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _text("debug, info, warning or error: least severity shown"),
+        described("debug, info, warning or error: least severity shown"),
     ] = "info"
 
 
 class FileConfig(Section, frozen=True, kw_only=True):
     """The whole file."""
 
-    ledger: Annotated[str, _text("the file that remembers positions, dirty keys and conflicts")] = (
-        "./syncer.db"
-    )
+    ledger: Annotated[
+        str, described("the file that remembers positions, dirty keys and conflicts")
+    ] = "./syncer.db"
     pair: Annotated[
         Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] | None,
-        _text("name of the pair in the marker rows; where not set: made from both addresses"),
+        described("name of the pair in the marker rows; where not set: made from both addresses"),
     ] = None
     a: EndpointSection = EndpointSection()
     b: EndpointSection = EndpointSection()

@@ -36,6 +36,7 @@ from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
+from syncer.service.lanes import Lanes
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
@@ -78,6 +79,7 @@ class Reconciler:
         probe: Probe = no_probe,
         copier: RangeCopier | None = None,
         restorer: Restorer | None = None,
+        lanes: Lanes,
         customs: CustomRules | None = None,
         outside: Callable[[], Around] | None = None,
     ) -> None:
@@ -96,7 +98,7 @@ class Reconciler:
         self._due: Sequence[ClaimedKey] = ()
         self.throttle = throttle
         self.chunks = ChunkComparer(
-            ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
+            ledger, catalog, reader, lanes, sizer, throttle, clock, log, probe, copier
         )
         self._small = SmallTables(ledger, catalog, reader, throttle, log, probe)
         self._customs = customs
@@ -134,6 +136,8 @@ class Reconciler:
         span = self._ledger.claim_span(now)
         if span is not None and self.throttle.free():
             moved = self._compare(span) or moved
+        if span is None:
+            self.chunks.rest()
         if not claimed and span is None:
             self._reader.prove_if_many()
         return moved

@@ -34,6 +34,7 @@ from syncer.service.endings import Goal
 from syncer.service.heart import Heart
 from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
+from syncer.service.lanes import Lanes
 from syncer.service.loop import Loop
 from syncer.service.opening import open_ledger, open_sessions
 from syncer.service.positions import leap, start_position
@@ -310,6 +311,8 @@ class Run:
         sizer = ChunkSizer(
             target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
         )
+        lanes = Lanes(partial(Workers.of, config, sessions), engine.lanes)
+        stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
         writers = {side: d for side, d in deliveries.items() if isinstance(d, Delivery)}
         replicas = ReplicaWatch(config, clock, self._log)
@@ -341,6 +344,7 @@ class Run:
             copier=copier,
             restorer=restorer,
             throttle=throttle,
+            lanes=lanes,
             customs=customs,
             outside=partial(clocks, pulses, clock),
         )
@@ -414,7 +418,7 @@ class Run:
         return conclude(
             loop.ending,
             source.snapshot(),
-            rows_read=workers.rows_read,
+            rows_read=workers.rows_read + lanes.rows_read,
             rows_compared=reconciler.rows_compared,
             planned=tuple(rehearsal.lines) if rehearsal else (),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -183,10 +183,16 @@ def results(futures: Mapping[Side, Future[T]]) -> dict[Side, T]:
     One that can be tried again never hides one that cannot: an unknown outcome must end the cycle, or its intent would be
     forgotten at the next batch (INV-14).
     """
-    errors = [error for future in futures.values() if (error := future.exception()) is not None]
+    return dict(zip(futures, gathered(futures.values()), strict=True))
+
+
+def gathered(futures: Iterable[Future[T]]) -> list[T]:
+    """Do what ``results`` does, for any number of futures in their order."""
+    waited = list(futures)
+    errors = [error for future in waited if (error := future.exception()) is not None]
     if errors:
         raise min(errors, key=lambda error: isinstance(error, TransientDatabaseError))
-    return {side: future.result() for side, future in futures.items()}
+    return [future.result() for future in waited]
 
 
 def _bound(work: Callable[[SideWorker], T], worker: SideWorker) -> Callable[[], T]:
