@@ -220,6 +220,17 @@ def test_a_change_that_is_overwritten_is_journaled(world):
         Policy(direction=Direction.A_TO_B),
     )
 )
+@example(
+    (
+        SideMarks(None, 0, 0, Reason.BASELINE),
+        SideMarks(None, 6, 6),  # beyond the rows: it says nothing of them
+        RowFact("x"),
+        RowFact(None),
+        Horizon(9, 9),
+        Horizon(5, 5),
+        Policy(direction=Direction.B_TO_A),
+    )
+)
 def test_nothing_is_deleted_on_a_guess(world):
     """Without an event that says so a row goes in one case only: a one-way baseline, and it is journaled."""
     a, b, row_a, row_b, ends_a, ends_b, policy = world
@@ -236,7 +247,11 @@ def test_nothing_is_deleted_on_a_guess(world):
     told = marks[found.winner].reason in {Reason.TRUNCATE, Reason.STATEMENT, Reason.CASCADE}
     # Both had the row, a cascade changed it at one side, and at the other it is gone without an event: a rule decided.
     unseen = marks[found.winner.other].reason is Reason.CASCADE and found.conflict is not None
-    reasons = {m.reason for m in (a, b) if m.inexact_first is not None}
+    reasons = {
+        m.reason
+        for m, ends in ((a, ends_a), (b, ends_b))
+        if m.inexact_first is not None and m.inexact_first <= ends.lower
+    }
     baseline = policy.direction.source is found.winner and reasons == {Reason.BASELINE}
     by_source = baseline and policy.presence is Presence.COPY and found.conflict is not None
     assert exactly or told or by_source or unseen
