@@ -12,7 +12,7 @@ from syncer.core.side import SIDES
 
 if TYPE_CHECKING:
     from syncer.core.position import StreamPosition
-    from syncer.service.app import StatusReport
+    from syncer.service.standing import StatusReport
 
 
 def open_conflicts(report: StatusReport) -> int:

@@ -23,17 +23,19 @@ from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedSpan
 from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.reader import SnapshotReader
+from syncer.service.boundaries import (
+    DIVIDED_ROWS,
+    differing_keys,
+    learn,
+    next_boundary,
+    rows_per_chunk,
+)
 from syncer.service.catalog import Catalog
 from syncer.service.copying import RangeCopier
 from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
-from syncer.service.sides import Workers
 from syncer.service.throttle import Throttle
-
-CHUNK_BYTES = 16 << 20
-DIVIDED_ROWS = 1000
-"""A chunk that differs and has at least so many rows on both sides is divided into buckets."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -59,58 +61,6 @@ class ChunkDigest(msgspec.Struct, frozen=True):
 
 _Look = tuple[dict[Side, ChunkDigest], dict[Side, Horizon]]
 """What both sides said of a chunk, and what that is proven to contain."""
-
-
-def next_boundary(
-    workers: Workers,
-    table: PairedTable,
-    low: Key | None,
-    high: Key | None,
-    rows: int,
-    steps: IntegerSteps,
-) -> Key | None:
-    """
-    Find where a chunk of about *rows* rows ends: at *rows* rows of the side that reaches them first.
-
-    Where the keys are dense integers, *steps* knows without asking.
-    No order of keys is known here but the servers': where both sides reach *rows*, side A's boundary is taken unless side B
-    holds more than twice as many rows before it. Returns None where neither side has that many rows left.
-    """
-    if table.integer_key and low is not None:
-        guess = steps.end(int(low[0]), rows)
-        top = most_integer(table) if high is None else int(high[0])
-        if guess is not None:
-            return (guess,) if guess < top else None
-    ends = workers.both(lambda worker: worker.reader().boundary(table, low, high, rows))
-    a, b = ends[Side.A], ends[Side.B]
-    if a is None or b is None:
-        return a if b is None else b
-    if table.integer_key:
-        return min(a, b)  # single integers
-    crowded = workers[Side.B].submit(
-        lambda: workers[Side.B].reader().holds_more_than(table, low, a, 2 * rows)
-    )
-    return b if crowded.result() else a
-
-
-def most_integer(table: PairedTable) -> int:
-    """The greatest integer that a key of *table* can be."""
-    return (1 << (64 if table.unsigned_key else 63)) - 1
-
-
-def learn(
-    steps: IntegerSteps, table: PairedTable, low: Key | None, end: Key | None, rows: int
-) -> None:
-    """Tell *steps* how many rows the chunk from *low* (inclusive) to *end* (exclusive) held."""
-    if table.integer_key:
-        steps.found(
-            None if low is None else int(low[0]), None if end is None else int(end[0]), rows
-        )
-
-
-def rows_per_chunk(table: PairedTable, sizer: ChunkSizer) -> int:
-    """Bound the chunk by bytes, so that memory stays bounded whatever the rows weigh."""
-    return max(1, min(sizer.rows, CHUNK_BYTES // table.row_bytes))
 
 
 class ChunkComparer:
@@ -299,9 +249,3 @@ def _digest_of(chunk: Chunk) -> Callable[[SnapshotReader, Side], ChunkDigest]:
     return lambda reader, _side: ChunkDigest(
         *reader.chunk_digest(chunk.table, chunk.low, chunk.high)
     )
-
-
-def differing_keys(found: Mapping[Side, Mapping[Key, str]]) -> list[Key]:
-    """Return the keys whose digests differ, or that one side lacks."""
-    a, b = found[Side.A], found[Side.B]
-    return [key for key, value in a.items() if b.get(key) != value] + [k for k in b if k not in a]

@@ -11,7 +11,7 @@ import msgspec
 
 from syncer.core.decision import ConflictKind, Decision, Verdict
 from syncer.core.keptimage import RenderedRow, pack
-from syncer.core.key import Key, StoredKey
+from syncer.core.key import StoredKey
 from syncer.core.links import circular, families
 from syncer.core.literals import split_image
 from syncer.core.mark import KeyMarks, Op
@@ -275,11 +275,6 @@ def _literals(planned: Planned) -> dict[str, str] | None:
 def operation(write: Write) -> str:
     """Name what a write does, for counters: ``insert``, ``update`` or ``delete``."""
     return {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}[write.op]
-
-
-def printable_key(table: PairedTable, key: Key) -> str:
-    """A key for a person's eyes."""
-    return ",".join(map(key_text, table.a.key_columns, key))
 
 
 def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from syncer.mysql.findings import Finding
+
 
 class SideStatus(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -149,6 +151,18 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     rows_compared: int = 0
     planned: tuple[str, ...] = ()
     message: str = ""
+
+
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``check`` found; errors stop a run, warnings name what is not promised."""
+
+    findings: tuple[Finding, ...]
+    tables: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No error was found."""
+        return not any(finding.level == "error" for finding in self.findings)
 
 
 class TableVerdict(msgspec.Struct, frozen=True, kw_only=True):

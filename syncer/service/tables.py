@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from syncer.config import Config
+from syncer.core.key import Key
 from syncer.core.lint import holes
 from syncer.core.naming import clashes
 from syncer.core.pairing import PairedTable
@@ -14,6 +15,7 @@ from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql import statements
+from syncer.mysql.columns import key_text
 from syncer.mysql.connection import Session
 from syncer.mysql.introspect import list_tables, load_schemas
 
@@ -156,3 +158,8 @@ def pair_table(
         redacted=redacted,
         undo=not redacted and config.file.journal.undo_rows > 0,
     )
+
+
+def printable_key(table: PairedTable, key: Key) -> str:
+    """A key for a person's eyes."""
+    return ",".join(map(key_text, table.a.key_columns, key))

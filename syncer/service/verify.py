@@ -21,10 +21,9 @@ from syncer.mysql.reader import RowRead, is_unknown
 from syncer.service.lanes import Lanes
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
-from syncer.service.planned import printable_key
 from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
-from syncer.service.tables import pair_tables, select
+from syncer.service.tables import pair_tables, printable_key, select
 from syncer.service.walk import Differing, Found, Progress, Walk
 
 LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)

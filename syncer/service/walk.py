@@ -17,7 +17,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.buckets import Division, unequal
-from syncer.service.chunks import (
+from syncer.service.boundaries import (
     DIVIDED_ROWS,
     differing_keys,
     learn,
