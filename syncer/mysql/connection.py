@@ -21,7 +21,7 @@ from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql.endpoint import Endpoint, SslMode
 from syncer.mysql.failures import translate
 from syncer.mysql.flavor import Flavor, detect
-from syncer.mysql.results import QuickConnection
+from syncer.mysql.results import QuickConnection, unverified
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_WAIT_S = 1
@@ -330,6 +330,8 @@ def driver_tls(endpoint: Endpoint, where: str) -> dict[str, Any]:
         return {"ssl_disabled": True}
     if not certain and not named:
         return {}  # PyMySQL's default: TLS where the server offers it
+    if mode is SslMode.REQUIRED and not named:
+        return {"ssl": unverified()}
     try:
         context = ssl.create_default_context(cafile=endpoint.ssl_ca)
         if endpoint.ssl_cert:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -69,15 +70,13 @@ def select(config: Config, sessions: Mapping[Side, Session]) -> Selection:
             f"map: {name} and {owner} would both be {spelt.b.there(name)} on side b: map one elsewhere, or leave "
             f"{name} out with --ignore-tables"
         )
-    schemas = {
-        side: load_schemas(
-            sessions[side],
-            [name for name in names if name in listed[side]],
-            asked_key=config.key_for,
-            names=spelt.on(side),
-        )
-        for side in SIDES
-    }
+
+    def load(side: Side) -> dict[TableName, TableSchema]:
+        found = [name for name in names if name in listed[side]]
+        return load_schemas(sessions[side], found, asked_key=config.key_for, names=spelt.on(side))
+
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        schemas = dict(zip(SIDES, pool.map(load, SIDES), strict=True))
     _try_filters(config, sessions, schemas)
     mixed = len({sessions[side].flavor for side in SIDES}) > 1
     return Selection(names=names, schemas=schemas, mixed=mixed)
