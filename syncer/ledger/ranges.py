@@ -356,12 +356,12 @@ def fold_reason(one: str | None, other: str | None) -> str | None:
     return other if weight(as_reason(other)) > weight(as_reason(one)) else one
 
 
-_OPS = {op.value: op for op in Op}
+OPS = {op.value: op for op in Op}
 
 
 def as_touch(raw: Sequence[Any]) -> Touch:
     """Undo ``raw_touch``."""
-    return Touch(raw[0], raw[1], _OPS[raw[2]], _OPS[raw[3]], bool(raw[4]), raw[5])
+    return Touch(raw[0], raw[1], OPS[raw[2]], OPS[raw[3]], bool(raw[4]), raw[5])
 
 
 def as_reason(text: str | None) -> Reason | None:

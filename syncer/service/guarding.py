@@ -7,7 +7,7 @@ Both come before the intent (INV-8): nothing is sent, no mark is cleared, and wh
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -23,6 +23,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.mysql.counting import count_rows
+from syncer.service.onesided import OneSided
 from syncer.service.planned import Planned
 from syncer.service.sides import SideWorker, Workers
 
@@ -65,11 +66,13 @@ class Guards:
         self._agreed: set[int] = set()
         self._looked_at = 0.0
 
-    def sift(self, copies: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
+    def sift(
+        self, copies: Sequence[Planned], moving: Sequence[OneSided] = ()
+    ) -> tuple[list[Planned], list[Planned], list[OneSided]]:
         """
-        Return what may be written, and what is to be held since its target never gets such a write.
+        Return what may be written, what is to be held since its target never gets such a write, and what of *moving* may be.
 
-        What is in neither belongs to a table that is stopped by now: it stays marked.
+        What is in none belongs to a table that is stopped by now: it stays marked.
         """
         self._count_written()
         self._end_agreements()
@@ -79,15 +82,26 @@ class Guards:
                 held.append(_withheld(item))
             else:
                 free.append(item)
-        guarded: dict[_At, list[Planned]] = defaultdict(list)
+        guarded: Counter[_At] = Counter()
+        tables: dict[int, PairedTable] = {}
         for item in free:
             op = item.write().op
             if item.table.guard.limit(op):
-                guarded[item.table.table_id, item.target, op].append(item)
+                tables[item.table.table_id] = item.table
+                guarded[item.table.table_id, item.target, op] += 1
+        for one in moving:
+            for op, count in one.rows.counts().items():
+                if count and one.table.guard.limit(op):
+                    tables[one.table.table_id] = one.table
+                    guarded[one.table.table_id, one.target, op] += count
         stopped = {
-            at[0] for at, items in guarded.items() if not self._pass(at, items[0].table, len(items))
+            at[0] for at, count in guarded.items() if not self._pass(at, tables[at[0]], count)
         }
-        return [item for item in free if item.table.table_id not in stopped], held
+        return (
+            [item for item in free if item.table.table_id not in stopped],
+            held,
+            [one for one in moving if one.table.table_id not in stopped],
+        )
 
     def _count_written(self) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""

@@ -11,6 +11,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import structlog
 
@@ -26,8 +27,9 @@ from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
-from syncer.ledger.records import ClaimedKey, ClaimedSpan
+from syncer.ledger.records import Batch, ClaimedKey, ClaimedSpan
 from syncer.ledger.requests import AskedConflict
+from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.children import ChildFinder
 from syncer.service.chunks import ChunkComparer
@@ -37,10 +39,11 @@ from syncer.service.delivery import Deliverer
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
 from syncer.service.lanes import Lanes
+from syncer.service.onesided import OneSided, Sorted, fits, sort_out
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.reading import PairReader
+from syncer.service.reading import PairReader, Rows
 from syncer.service.restoring import Restorer
 from syncer.service.sides import results
 from syncer.service.small import SmallTables
@@ -58,6 +61,30 @@ CYCLE_BYTES = 16 << 20
 """Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
 
 ById = dict[int, dict[StoredKey, ClaimedKey]]
+
+
+class _Cycle:
+    """
+    What was read, and what that is proven to contain.
+
+    Attributes:
+        rows: by side and table id.
+        settled: keys whose rows were equal, so far.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[Side, Rows],
+        horizons: dict[Side, Horizon],
+        claims: ById,
+        outside: Around,
+    ) -> None:
+        self.rows = rows
+        self.horizons = horizons
+        self.claims = claims
+        self.outside = outside
+        self.lower = {side: horizons[side].lower for side in SIDES}
+        self.settled = 0
 
 
 class Reconciler:
@@ -82,13 +109,15 @@ class Reconciler:
         lanes: Lanes,
         customs: CustomRules | None = None,
         outside: Callable[[], Around] | None = None,
+        rows_to: Mapping[Side, BulkDelivery] | None = None,
     ) -> None:
-        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
+        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle; without *rows_to* all go one by one."""
         self._ledger = ledger
         self._catalog = catalog
         self._tables: Mapping[int, PairedTable] = catalog.flowing
         self._reader = reader
         self._deliveries = deliveries
+        self._rows_to = rows_to
         self._clock = clock
         self._log = log
         self._stop = stop
@@ -218,33 +247,57 @@ class Reconciler:
         }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
+        cycle = _Cycle(rows, horizons, claims, self._outside())
         planned: list[Planned] = []
-        outside = self._outside()
-        for table_id, keys in wanted.items():
-            table = self._tables[table_id]
+        moving: list[OneSided] = []
+        for table_id, asked in wanted.items():
+            table, keys = self._tables[table_id], asked
             if not self._catalog.flows(table):
                 continue  # INV-21: a tailer has met a change of its definition since
-            found = {side: rows[side][table_id] for side in SIDES}
-            groups = self._reader.group(table, keys, found, self._waiting(table))
-            stored = [table.store(key) for group in groups for key in group.keys]
-            marks = self._ledger.marks_of(table_id, stored)
-            answers = self._answers.get(table_id)
-            images = None
-            if table.policy.needs_base:
-                images = self._ledger.images_of(table_id, marks)
-            planned += plan(
-                table,
-                groups,
-                marks,
-                horizons,
-                claims[table_id],
-                answers,
-                customs=self._customs,
-                outside=outside,
-                images=images,
-                origin=self._reader.origin,
-            )
-        return self._carry_out(planned, horizons)
+            if self._rows_to is not None and table_id not in self._answers and fits(table):
+                found = self._sort_out(table, keys, cycle)
+                moving += found.moving
+                keys = found.rest
+            if keys:
+                planned += self._plan(table, keys, cycle)
+        return self._carry_out(planned, moving, cycle)
+
+    def _sort_out(self, table: PairedTable, keys: Sequence[Key], cycle: _Cycle) -> Sorted:
+        """Take those keys out that one side alone changed; whose rows are equal is settled."""
+        claims = cycle.claims[table.table_id]
+        asked = dict(zip(claims, keys, strict=True))
+        marks = self._ledger.one_sided(table.table_id, list(asked), cycle.lower)
+        rows = {side: cycle.rows[side][table.table_id] for side in SIDES}
+        found = sort_out(table, asked, rows, marks, claims)
+        if self._ambiguous:
+            for stored in chain(found.equal, *(one.stored for one in found.moving)):
+                self._ambiguous.pop((table.table_id, stored), None)
+        if found.equal:
+            # INV-6: rows equal, marks <= lower go on both sides.
+            self._ledger.clear(table.table_id, list(found.equal), cycle.lower, found.equal)
+            cycle.settled += len(found.equal)
+        return found
+
+    def _plan(self, table: PairedTable, keys: Sequence[Key], cycle: _Cycle) -> list[Planned]:
+        """Decide *keys* one by one."""
+        table_id = table.table_id
+        rows = {side: cycle.rows[side][table_id] for side in SIDES}
+        groups = self._reader.group(table, keys, rows, self._waiting(table))
+        stored = [table.store(key) for group in groups for key in group.keys]
+        marks = self._ledger.marks_of(table_id, stored)
+        images = self._ledger.images_of(table_id, marks) if table.policy.needs_base else None
+        return plan(
+            table,
+            groups,
+            marks,
+            cycle.horizons,
+            cycle.claims[table_id],
+            self._answers.get(table_id),
+            customs=self._customs,
+            outside=cycle.outside,
+            images=images,
+            origin=self._reader.origin,
+        )
 
     def _waiting(self, table: PairedTable) -> list[Key]:
         """
@@ -259,8 +312,11 @@ class Reconciler:
         due = [one.key for one in self._due if one.table_id == table.table_id]
         return [table.load(key) for key in (*waiting, *due)]
 
-    def _carry_out(self, planned: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> bool:
-        lower = {side: horizons[side].lower for side in SIDES}
+    def _carry_out(self, planned: list[Planned], moving: list[OneSided], cycle: _Cycle) -> bool:
+        horizons, lower = cycle.horizons, cycle.lower
+        moving, apart = self._may_move(moving, planned)
+        for one in apart:
+            planned += self._plan(one.table, one.rows.keys, cycle)
         by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
         for item in planned:
             by_verdict[item.decision.verdict].append(item)
@@ -269,16 +325,40 @@ class Reconciler:
             self._count_ambiguity(item)
         waiting = self._await_children(by_verdict, horizons)
         copies = by_verdict[Verdict.COPY]
-        by_verdict[Verdict.COPY], withheld = self._guards.sift(copies)
+        by_verdict[Verdict.COPY], withheld, moving = self._guards.sift(copies, moving)
         by_verdict[Verdict.HOLD] += withheld
         waiting += len(copies) - len(by_verdict[Verdict.COPY]) - len(withheld)
         self._clear_equal(by_verdict[Verdict.EQUAL], lower)
         for verdict in (Verdict.HOLD, Verdict.HALT, Verdict.SKIP):
             self._hold(by_verdict[verdict])
         self._alarm(by_verdict[Verdict.ALARM], horizons)
-        self._deliver(by_verdict[Verdict.COPY], lower)
+        left = self._deliver(by_verdict[Verdict.COPY], moving, lower)
+        again = [item for one in left for item in self._plan(one.table, one.rows.keys, cycle)]
+        moved = self._carry_out(again, [], cycle) if again else False
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
-        return len(planned) > undecided
+        return len(planned) > undecided or len(moving) > len(left) or moved or cycle.settled > 0
+
+    def _may_move(
+        self, moving: Sequence[OneSided], planned: Sequence[Planned]
+    ) -> tuple[list[OneSided], list[OneSided]]:
+        """
+        Tell what may travel together from what is to be decided one by one after all.
+
+        That is what goes to a side to which something else goes in this cycle, since it all goes in one transaction; what may
+        have to wait for children that nobody has looked up yet; and deletes that may take children along.
+        """
+        if not moving or self._rows_to is None:
+            return [], list(moving)
+        busy = {item.target for item in planned if item.decision.verdict is Verdict.COPY}
+        if self._ledger.open_lookups():
+            busy = set(SIDES)
+        for one in moving:
+            if one.rows.deletes and not self._rows_to[one.target].deletes_alone(one.table):
+                busy.add(one.target)
+        return (
+            [one for one in moving if one.target not in busy],
+            [one for one in moving if one.target in busy],
+        )
 
     def _await_children(
         self, by_verdict: dict[Verdict, list[Planned]], horizons: Mapping[Side, Horizon]
@@ -361,27 +441,40 @@ class Reconciler:
                 ]
                 self._ledger.spill(side, marks)
 
-    def _deliver(self, copies: Sequence[Planned], lower: dict[Side, int]) -> None:
-        """INV-8: one intent per target, both in one ledger transaction, before anything is sent."""
+    def _deliver(
+        self, copies: Sequence[Planned], moving: Sequence[OneSided], lower: dict[Side, int]
+    ) -> list[OneSided]:
+        """
+        INV-8: one intent per target, both in one ledger transaction, before anything is sent.
+
+        Each target gets of *copies* or of *moving*. Returns what of *moving* has to be decided one by one.
+        """
         parts = {side: [p for p in copies if p.target is side] for side in SIDES}
-        batches = {
-            side: self._deliveries[side].prepare(part, lower)
-            for side, part in parts.items()
-            if part
-        }
+        rows = {side: [one for one in moving if one.target is side] for side in SIDES}
+        batches: dict[Side, Batch] = {}
+        for side in SIDES:
+            if rows[side] and self._rows_to is not None:
+                batches[side] = self._rows_to[side].prepare_rows(rows[side], lower)
+            elif parts[side]:
+                batches[side] = self._deliveries[side].prepare(parts[side], lower)
         if not batches:
-            return
+            return []
         self._probe(Moment.INTENT_BEFORE, None)
         self._ledger.begin_batches(list(batches.values()))
         self._probe(Moment.INTENT_AFTER, None)
         if len(batches) > 1:
             self._probe(Moment.INTENT_BOTH, None)
 
-        results(
+        def work(side: Side, batch: Batch) -> bool:
+            if rows[side] and self._rows_to is not None:
+                return self._rows_to[side].deliver_rows(rows[side], batch)
+            self._deliveries[side].deliver(parts[side], batch)
+            return True
+
+        done = results(
             {
-                side: self._reader.workers[side].submit(
-                    partial(self._deliveries[side].deliver, parts[side], batch)
-                )
+                side: self._reader.workers[side].submit(partial(work, side, batch))
                 for side, batch in batches.items()
             }
         )
+        return [one for side, through in done.items() if not through for one in rows[side]]

@@ -24,12 +24,13 @@ from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
 from syncer.mysql.heartbeat import measure_clock
 from syncer.service.beginning import Beginning
+from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.checking import beating_sides
 from syncer.service.closing import conclude
 from syncer.service.copying import RangeCopier
 from syncer.service.customs import CustomRules
-from syncer.service.delivery import Deliverer, Delivery
+from syncer.service.delivery import Deliverer
 from syncer.service.endings import Goal
 from syncer.service.heart import Heart
 from syncer.service.history import Standing, examine
@@ -292,7 +293,7 @@ class Run:
             side: (
                 rehearsal.delivery(side)
                 if rehearsal
-                else Delivery(
+                else BulkDelivery(
                     workers[side],
                     ledger,
                     config.pair_id,
@@ -314,7 +315,7 @@ class Run:
         lanes = Lanes(partial(Workers.of, config, sessions), engine.lanes)
         stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
-        writers = {side: d for side, d in deliveries.items() if isinstance(d, Delivery)}
+        writers = {side: d for side, d in deliveries.items() if isinstance(d, BulkDelivery)}
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)
         replicas.start()
@@ -345,6 +346,7 @@ class Run:
             restorer=restorer,
             throttle=throttle,
             lanes=lanes,
+            rows_to=writers or None,
             customs=customs,
             outside=partial(clocks, pulses, clock),
         )

@@ -54,7 +54,7 @@ class Watched:
 
     def sift(self, items):
         """Give the numbers of what is written, held and left."""
-        free, held = self.guards.sift(items)
+        free, held, _ = self.guards.sift(items)
         return len(free), len(held), len(items) - len(free) - len(held)
 
     def write(self, op, count):
@@ -74,7 +74,7 @@ def test_without_a_guard_everything_passes(bench):
 
 def test_what_a_side_never_gets_is_held_with_the_reason(bench):
     watched = Watched(bench, forbid_b=(WriteKind.DELETE,))
-    free, held = watched.guards.sift([*watched.deletes(1), *watched.updates(2)])
+    free, held, _ = watched.guards.sift([*watched.deletes(1), *watched.updates(2)])
     assert [item.stored for item in free] == [(2,)]
     (item,) = held
     assert item.decision.verdict is Verdict.HOLD
