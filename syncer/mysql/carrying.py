@@ -87,10 +87,7 @@ def carry_rows(
     session.begin()
     try:
         lock_for(session, pair_id, epoch)
-        for one in ordered:
-            here = [row.digest for row in one.overwritten if row is not None]
-            if _look(session, one, lock=True) != (len(here), joined(here)):
-                raise GuardMissed(frozenset())
+        _guard(session, ordered)
         marker.write_batch(session, pair_id, batch_id, range(sum(len(one.keys) for one in tables)))
         for one in reversed(ordered):
             if one.deletes:
@@ -98,14 +95,27 @@ def carry_rows(
         for one in ordered:
             update_images(session, one.table, one.update_images, one.updates)
             insert_images(session, one.table, one.insert_images)
-        for one in ordered:
-            meant = [digest for digest in one.meant if digest is not None]
-            if _look(session, one, lock=False) != (len(meant), joined(meant)):
-                raise ReadBackFailed(frozenset())
+        _read_back(session, ordered)
     except BaseException:
         session.rollback_quietly()
         raise
     session.commit()
+
+
+def _guard(session: Session, tables: Sequence[Carried]) -> None:
+    """Lock the rows; together they must be what was read, absent ones included (INV-9). Raises GuardMissed."""
+    for one in tables:
+        here = [row.digest for row in one.overwritten if row is not None]
+        if _look(session, one, lock=True) != (len(here), joined(here)):
+            raise GuardMissed(frozenset())
+
+
+def _read_back(session: Session, tables: Sequence[Carried]) -> None:
+    """Together they must be what was meant (INV-15). Raises ReadBackFailed."""
+    for one in tables:
+        meant = [digest for digest in one.meant if digest is not None]
+        if _look(session, one, lock=False) != (len(meant), joined(meant)):
+            raise ReadBackFailed(frozenset())
 
 
 def _schema(session: Session, one: Carried) -> TableSchema:

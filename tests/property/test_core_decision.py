@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from syncer.core import onesided
 from syncer.core.decision import Decision, RowFact, Verdict, decide
 from syncer.core.lint import holes
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
@@ -276,3 +277,36 @@ def test_marks_after_the_rows_change_nothing(world, side, beyond):
         assert with_later.verdict is Verdict.LATER
     else:
         assert with_later == found
+
+
+@given(touches(), st.sampled_from(SIDES), ROWS, ROWS, POLICIES, st.integers(0, 3), st.booleans())
+@settings(max_examples=EXAMPLES)
+def test_what_is_said_of_one_side_s_changes_is_what_is_decided(
+    touch, side, mine, other, policy, above, other_proven
+):
+    """``onesided.verdict`` stands for ``decide`` where one side alone has marks, all of them proven."""
+    if not onesided.may_be(policy, side):
+        return
+    said = onesided.verdict(
+        touch.first_op,
+        mine.digest,
+        other.digest,
+        one_way=policy.direction.source is not None,
+    )
+    if said is None:
+        return
+    marks = {side: SideMarks(touch), side.other: SideMarks()}
+    ends = Horizon(touch.last_seq, touch.last_seq + above)
+    theirs = Horizon(5, 7) if other_proven else Horizon(NOTHING, 7)
+    found = decide(
+        KeyMarks(marks[Side.A], marks[Side.B]),
+        {side: mine, side.other: other},
+        {side: ends, side.other: theirs},
+        policy,
+    )
+    assert found.verdict is said
+    assert found.conflict is None
+    assert found.merged is None
+    assert not found.keeps
+    if said is Verdict.COPY:
+        assert found.winner is side
