@@ -301,7 +301,7 @@ class RangeCopier:
         self._probe(Moment.INTENT_AFTER, None)
         written = (
             self._reader.workers[batch.target]
-            .submit(lambda: delivery.deliver_ranges(table, chunk.parts, batch))
+            .submit_apply(lambda: delivery.deliver_ranges(table, chunk.parts, batch))
             .result()
         )
         if written:

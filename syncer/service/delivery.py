@@ -244,7 +244,7 @@ class Delivery:
             write=write,
             dependents=self._dependents(),
         )
-        return self._worker.submit(lambda: work(self._worker.apply_session())).result()
+        return self._worker.submit_apply(lambda: work(self._worker.apply_session())).result()
 
     def _count(self, counts: Mapping[str, int]) -> None:
         self.applied.update(counts)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import chain
 
 import structlog
@@ -27,7 +26,7 @@ from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
-from syncer.ledger.records import Batch, ClaimedKey, ClaimedSpan
+from syncer.ledger.records import ClaimedKey, ClaimedSpan
 from syncer.ledger.requests import AskedConflict
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
@@ -43,9 +42,9 @@ from syncer.service.onesided import OneSided, Sorted, fits, sort_out
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.reading import PairReader, Rows
+from syncer.service.reading import PairReader
 from syncer.service.restoring import Restorer
-from syncer.service.sides import results
+from syncer.service.sending import ById, Cycle, Sender
 from syncer.service.small import SmallTables
 from syncer.service.throttle import Throttle
 
@@ -59,32 +58,6 @@ SPELLINGS_AHEAD = 100
 """Keys due after those of a batch, looked at for other spellings of them: a rename marks two spellings one after the other."""
 CYCLE_BYTES = 16 << 20
 """Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
-
-ById = dict[int, dict[StoredKey, ClaimedKey]]
-
-
-class _Cycle:
-    """
-    What was read, and what that is proven to contain.
-
-    Attributes:
-        rows: by side and table id.
-        settled: keys whose rows were equal, so far.
-    """
-
-    def __init__(
-        self,
-        rows: Mapping[Side, Rows],
-        horizons: dict[Side, Horizon],
-        claims: ById,
-        outside: Around,
-    ) -> None:
-        self.rows = rows
-        self.horizons = horizons
-        self.claims = claims
-        self.outside = outside
-        self.lower = {side: horizons[side].lower for side in SIDES}
-        self.settled = 0
 
 
 class Reconciler:
@@ -117,7 +90,7 @@ class Reconciler:
         self._tables: Mapping[int, PairedTable] = catalog.flowing
         self._reader = reader
         self._deliveries = deliveries
-        self._rows_to = rows_to
+        self._sender = Sender(ledger, reader.workers, deliveries, rows_to, probe)
         self._clock = clock
         self._log = log
         self._stop = stop
@@ -157,12 +130,14 @@ class Reconciler:
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         moved = self._children.find() or moved
         now = self._clock.monotonic()
-        self._due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD, now)
+        self._due = self._claim(now)
         claimed = self._due[: self._batch_rows]
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
         span = self._ledger.claim_span(now)
+        if not claimed or span is not None:
+            moved = self._land() or moved
         if span is not None and self.throttle.free():
             moved = self._compare(span) or moved
         if span is None:
@@ -170,6 +145,34 @@ class Reconciler:
         if not claimed and span is None:
             self._reader.prove_if_many()
         return moved
+
+    def _claim(self, now: float) -> list[ClaimedKey]:
+        """Return the keys that are due, but those that are being written."""
+        writing = self._sender.keys
+        due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD + len(writing), now)
+        return [one for one in due if (one.table_id, one.key) not in writing] if writing else due
+
+    def _land(self) -> bool:
+        """
+        Wait for what is being written; say whether anything was.
+
+        What could not be written together is decided and written one by one. Raises as ``step``.
+        """
+        landed = self._sender.land()
+        if landed is None:
+            return False
+        again = [
+            item
+            for one in landed.left
+            for item in self._plan(one.table, one.rows.keys, landed.cycle)
+        ]
+        if again:
+            self._carry_out(again, [], landed.cycle)
+        return True
+
+    def end(self) -> None:
+        """Wait for what is being written, whatever comes of it: the next start looks it up (INV-13)."""
+        self._sender.end()
 
     def _listen(self) -> None:
         """
@@ -228,6 +231,7 @@ class Reconciler:
                 hot_count += 1
         moved = self._cycle(plain, locking=False) if plain else False
         if hot:
+            self._land()  # locks of ours would wait for each other
             try:
                 moved = self._cycle(hot, locking=True) or moved
             except TransientDatabaseError:
@@ -247,14 +251,14 @@ class Reconciler:
         }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
-        cycle = _Cycle(rows, horizons, claims, self._outside())
+        cycle = Cycle(rows, horizons, claims, self._outside())
         planned: list[Planned] = []
         moving: list[OneSided] = []
         for table_id, asked in wanted.items():
             table, keys = self._tables[table_id], asked
             if not self._catalog.flows(table):
                 continue  # INV-21: a tailer has met a change of its definition since
-            if self._rows_to is not None and table_id not in self._answers and fits(table):
+            if self._sender.takes_rows and table_id not in self._answers and fits(table):
                 found = self._sort_out(table, keys, cycle)
                 moving += found.moving
                 keys = found.rest
@@ -262,7 +266,7 @@ class Reconciler:
                 planned += self._plan(table, keys, cycle)
         return self._carry_out(planned, moving, cycle)
 
-    def _sort_out(self, table: PairedTable, keys: Sequence[Key], cycle: _Cycle) -> Sorted:
+    def _sort_out(self, table: PairedTable, keys: Sequence[Key], cycle: Cycle) -> Sorted:
         """Take those keys out that one side alone changed; whose rows are equal is settled."""
         claims = cycle.claims[table.table_id]
         asked = dict(zip(claims, keys, strict=True))
@@ -278,7 +282,7 @@ class Reconciler:
             cycle.settled += len(found.equal)
         return found
 
-    def _plan(self, table: PairedTable, keys: Sequence[Key], cycle: _Cycle) -> list[Planned]:
+    def _plan(self, table: PairedTable, keys: Sequence[Key], cycle: Cycle) -> list[Planned]:
         """Decide *keys* one by one."""
         table_id = table.table_id
         rows = {side: cycle.rows[side][table_id] for side in SIDES}
@@ -312,9 +316,16 @@ class Reconciler:
         due = [one.key for one in self._due if one.table_id == table.table_id]
         return [table.load(key) for key in (*waiting, *due)]
 
-    def _carry_out(self, planned: list[Planned], moving: list[OneSided], cycle: _Cycle) -> bool:
+    def _carry_out(self, planned: list[Planned], moving: list[OneSided], cycle: Cycle) -> bool:
+        """
+        Do what was decided.
+
+        What travels together is written while the next keys are read: those are others, and to their reads it is what
+        anybody writes meanwhile. Before anything else is done, and before the next intent, it has landed.
+        """
         horizons, lower = cycle.horizons, cycle.lower
-        moving, apart = self._may_move(moving, planned)
+        self._land()
+        moving, apart = self._sender.may_move(moving, planned)
         for one in apart:
             planned += self._plan(one.table, one.rows.keys, cycle)
         by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
@@ -332,33 +343,12 @@ class Reconciler:
         for verdict in (Verdict.HOLD, Verdict.HALT, Verdict.SKIP):
             self._hold(by_verdict[verdict])
         self._alarm(by_verdict[Verdict.ALARM], horizons)
-        left = self._deliver(by_verdict[Verdict.COPY], moving, lower)
-        again = [item for one in left for item in self._plan(one.table, one.rows.keys, cycle)]
-        moved = self._carry_out(again, [], cycle) if again else False
+        copies = by_verdict[Verdict.COPY]
+        self._sender.send(copies, moving, cycle)
+        if copies:
+            self._land()
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
-        return len(planned) > undecided or len(moving) > len(left) or moved or cycle.settled > 0
-
-    def _may_move(
-        self, moving: Sequence[OneSided], planned: Sequence[Planned]
-    ) -> tuple[list[OneSided], list[OneSided]]:
-        """
-        Tell what may travel together from what is to be decided one by one after all.
-
-        That is what goes to a side to which something else goes in this cycle, since it all goes in one transaction; what may
-        have to wait for children that nobody has looked up yet; and deletes that may take children along.
-        """
-        if not moving or self._rows_to is None:
-            return [], list(moving)
-        busy = {item.target for item in planned if item.decision.verdict is Verdict.COPY}
-        if self._ledger.open_lookups():
-            busy = set(SIDES)
-        for one in moving:
-            if one.rows.deletes and not self._rows_to[one.target].deletes_alone(one.table):
-                busy.add(one.target)
-        return (
-            [one for one in moving if one.target not in busy],
-            [one for one in moving if one.target in busy],
-        )
+        return len(planned) > undecided or bool(moving) or cycle.settled > 0
 
     def _await_children(
         self, by_verdict: dict[Verdict, list[Planned]], horizons: Mapping[Side, Horizon]
@@ -440,41 +430,3 @@ class Reconciler:
                     for key in item.stored
                 ]
                 self._ledger.spill(side, marks)
-
-    def _deliver(
-        self, copies: Sequence[Planned], moving: Sequence[OneSided], lower: dict[Side, int]
-    ) -> list[OneSided]:
-        """
-        INV-8: one intent per target, both in one ledger transaction, before anything is sent.
-
-        Each target gets of *copies* or of *moving*. Returns what of *moving* has to be decided one by one.
-        """
-        parts = {side: [p for p in copies if p.target is side] for side in SIDES}
-        rows = {side: [one for one in moving if one.target is side] for side in SIDES}
-        batches: dict[Side, Batch] = {}
-        for side in SIDES:
-            if rows[side] and self._rows_to is not None:
-                batches[side] = self._rows_to[side].prepare_rows(rows[side], lower)
-            elif parts[side]:
-                batches[side] = self._deliveries[side].prepare(parts[side], lower)
-        if not batches:
-            return []
-        self._probe(Moment.INTENT_BEFORE, None)
-        self._ledger.begin_batches(list(batches.values()))
-        self._probe(Moment.INTENT_AFTER, None)
-        if len(batches) > 1:
-            self._probe(Moment.INTENT_BOTH, None)
-
-        def work(side: Side, batch: Batch) -> bool:
-            if rows[side] and self._rows_to is not None:
-                return self._rows_to[side].deliver_rows(rows[side], batch)
-            self._deliveries[side].deliver(parts[side], batch)
-            return True
-
-        done = results(
-            {
-                side: self._reader.workers[side].submit(partial(work, side, batch))
-                for side, batch in batches.items()
-            }
-        )
-        return [one for side, through in done.items() if not through for one in rows[side]]
