@@ -31,7 +31,7 @@ RECENT_BATCHES = 2
 """One of each side; each may hold megabytes of what is kept for an undo."""
 
 
-class _Item(msgspec.Struct, frozen=True, array_like=True):
+class _Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An IntentItem as stored: the entry by its id."""
 
     table_id: int

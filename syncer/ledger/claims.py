@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,14 +11,12 @@ from syncer.core.side import SIDES, Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
-from syncer.ledger.ranges import OPS, Ranges, Run, as_reason, as_touch, fold_reason
+from syncer.ledger.ranges import OPS, Ranges, Run, as_reason, as_touch, fold_reason, in_parts
 from syncer.ledger.records import ClaimedKey, HeldKey
 
 UNMARKED = KeyMarks()
 _EXACT = 2
 """The place of that column in a row of ``queries.points_of``."""
-KEYS_AT_ONCE = 256
-"""Keys per look-up; SQLite allows 999 parameters in its oldest builds."""
 
 
 class _Found:
@@ -160,10 +157,7 @@ class Claims(Journal, Ranges):
 
     def _points_of(self, table_id: int, keys: Sequence[StoredKey]) -> list[tuple[Any, ...]]:
         points: list[tuple[Any, ...]] = []
-        rest = iter(keys)
-        while some := list(itertools.islice(rest, KEYS_AT_ONCE)):
-            # Always the same number of parameters, so that the statement stays prepared.
-            some += [some[-1]] * (KEYS_AT_ONCE - len(some)) if len(some) > 8 else []
+        for some in in_parts(keys):
             points += self._db.execute(q.points_of(len(some)), (table_id, *some))
         return points
 

@@ -244,11 +244,8 @@ def restoration(
     """
     if not table.undo or max(len(there.image), len(made or "")) > UNDO_IMAGE_CHARS:
         return None
-    try:
-        there.image.encode()
-        (made or "").encode()
-    except UnicodeEncodeError:  # bytes that are no text: the ledger's form has no room for them
-        return None
+    if not (_is_text(there.image) and _is_text(made or "")):
+        return None  # the ledger's form has no room for bytes that are no text
     return Restoration(
         table=str(table.name),
         key=tuple(map(key_text, table.a.key_columns, key or there.key)),
@@ -261,6 +258,16 @@ def restoration(
         actor="",
         expected_image=made,
     )
+
+
+def _is_text(image: str) -> bool:
+    if image.isascii():
+        return True
+    try:
+        image.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def halves(planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
