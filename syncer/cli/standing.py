@@ -81,6 +81,9 @@ def _print_clocks(report: StatusReport) -> None:
             line.append(text.lag(behind))
     line.append(f"  at {text.moment(found.measured_at)}", "dim")
     output.out().print(line)
+    if found.throttled_by:
+        reason = Text.assemble(("waiting ", "dim"), (found.throttled_by, "yellow"))
+        output.out().print(reason)
 
 
 def _print_tables(report: StatusReport) -> None:

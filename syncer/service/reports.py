@@ -123,6 +123,7 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
         measured_at: when, seconds since the epoch.
         skew_s: side B's clock minus side A's; the true value is within *skew_error_s* of it.
         a_lag_s, b_lag_s, a_behind_s, b_behind_s: see ``SideStatus``.
+        throttled_by: what whole-table work waited for; None: for nothing.
     """
 
     measured_at: float
@@ -132,6 +133,7 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
     b_lag_s: float | None = None
     a_behind_s: float | None = None
     b_behind_s: float | None = None
+    throttled_by: str | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):

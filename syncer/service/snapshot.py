@@ -211,4 +211,5 @@ def _clock_report(taken: RunSnapshot, clock: Clock) -> ClockReport:
         b_lag_s=taken.b.lag_s,
         a_behind_s=taken.a.behind_s,
         b_behind_s=taken.b.behind_s,
+        throttled_by=taken.throttled_by,
     )
