@@ -131,7 +131,10 @@ class Batches(Journal, Spans):
 
     def finish(self, batch_id: int, written: Collection[int]) -> None:
         """
-        Close an intent whose transaction is committed: durable, one transaction (INV-11).
+        Close an intent whose transaction is committed, in one transaction (INV-11).
+
+        It does not wait for the disk: where a power failure takes it away, the intent is open again, and its target, which was
+        sent nothing since, is asked (INV-13).
 
         Args:
             written: places of the items that the target's marker row names (INV-10). Their marks are cleared and their
@@ -142,7 +145,7 @@ class Batches(Journal, Spans):
         """
         now = self._clock.now()
         done = set(written)
-        with self._writing(durable=True) as db:
+        with self._writing() as db:
             target, lower, items = self._open_batch(batch_id)
             keys: dict[tuple[int, bool], dict[StoredKey, bool]] = {}
             for place, item in enumerate(items):
@@ -208,8 +211,8 @@ class Batches(Journal, Spans):
             ]
 
     def drop(self, batch_id: int) -> None:
-        """Close an intent of which nothing was written: entries and intent go, marks stay. Raises LedgerError as finish."""
-        with self._writing(durable=True) as db:
+        """Close an intent of which nothing was written: entries and intent go, marks stay. Durability and errors as in finish."""
+        with self._writing() as db:
             _, _, items = self._open_batch(batch_id)
             db.executemany(
                 jq.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]

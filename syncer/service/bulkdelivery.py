@@ -76,7 +76,7 @@ class BulkDelivery(Delivery):
             batch_id=self._ledger.next_batch_id(),
             target=self.target,
             lower=lower,
-            items=tuple(chain.from_iterable(one.items() for one in moving)),
+            items=tuple(chain.from_iterable(one.items for one in moving)),
         )
 
     def deliver_rows(self, moving: Sequence[OneSided], batch: Batch) -> bool:

@@ -8,6 +8,7 @@ key (``planning.py``), and so do these where anything is in their way: nothing h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -24,7 +25,7 @@ from syncer.mysql.reader import RowRead
 from syncer.service.planned import restoration
 
 
-class OneSided(msgspec.Struct, frozen=True):
+class OneSided(msgspec.Struct, frozen=True, dict=True):
     """
     Changes of one side of one table on their way to the other.
 
@@ -47,6 +48,7 @@ class OneSided(msgspec.Struct, frozen=True):
         """The side that is written."""
         return self.rows.target
 
+    @cached_property
     def items(self) -> list[IntentItem]:
         """What the ledger keeps of them (INV-8)."""
         table, target = self.table, self.target

@@ -324,6 +324,8 @@ class Reconciler:
         anybody writes meanwhile. Before anything else is done, and before the next intent, it has landed.
         """
         horizons, lower = cycle.horizons, cycle.lower
+        for one in moving:
+            _ = one.items  # made while the rows before them are being written
         self._land()
         moving, apart = self._sender.may_move(moving, planned)
         for one in apart:
