@@ -18,11 +18,15 @@ _LOOK_S = 0.02
 
 
 def environment() -> dict[str, str]:
-    """The environment without what would configure the product or a client behind our back."""
+    """
+    The environment without what would configure the product or a client behind our back.
+
+    Python keeps what it has compiled, as it does where the product is installed.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("SYNCER_PASSWORD", "SYNCER_CONFIG", "MYSQL"))
+        if not name.startswith(("SYNCER_PASSWORD", "SYNCER_CONFIG", "MYSQL", "PYTHONDONTWRITE"))
     }
     return kept | {"PYTHONPATH": str(REPOSITORY)}
 

@@ -25,6 +25,7 @@ from syncer.clock import SystemClock
 from syncer.core.decision import RowFact, Verdict, decide
 from syncer.core.key import StoredKey
 from syncer.core.mark import Op
+from syncer.core.onesided import verdict
 from syncer.core.policy import Policy
 from syncer.core.position import StreamPosition
 from syncer.core.rules import Rule, RuleKind
@@ -124,10 +125,20 @@ class Simulation:
         horizons: dict[Side, Horizon],
         items: dict[Side, list[IntentItem]],
     ) -> None:
+        lower = {side: horizons[side].lower for side in SIDES}
         with self._timed("read marks"):
-            marks = self.ledger.marks_of(table_id, keys)
+            alone = self.ledger.one_sided(table_id, keys, lower)
+            rest = [key for key in keys if not any(key in found for found in alone.values())]
+            marks = self.ledger.marks_of(table_id, rest) if rest else {}
         with self._timed("decide"):
-            for key in keys:
+            for side, found in alone.items():
+                for key, first_op in found.items():
+                    if verdict(first_op, "a", "b", one_way=False) is not Verdict.COPY:
+                        raise RuntimeError("the simulation copies nothing")
+                    items[side.other].append(
+                        IntentItem(table_id=table_id, keys=(key,), action=Op.UPDATE, present=True)
+                    )
+            for key in rest:
                 decision = decide(marks[key], self._facts, horizons, _POLICY)
                 if decision.verdict is not Verdict.COPY or decision.winner is None:
                     raise RuntimeError(f"the simulation decided {decision.verdict}")

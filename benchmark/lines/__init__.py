@@ -47,4 +47,5 @@ LINES: tuple[Line, ...] = (
     Line(12, "idle, in seconds", Size(60, 5), Size(3, 1), live.idle),
     Line(13, "cost to the primaries, in seconds", Size(20, 5), Size(2, 1), load.cost),
     Line(14, "start with many tables", Size(2_000, 3), Size(200, 1), many.start, mixed=True),
+    Line(15, "latency while comparing", Size(1_000_000, 3), Size(50_000, 1), load.protected),
 )

@@ -1,11 +1,14 @@
-"""Line 13: what the primaries' applications lose."""
+"""Lines 13 and 15: what the primaries' applications lose."""
 
 from __future__ import annotations
 
 import contextlib
+import statistics
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
+from benchmark import peers
 from benchmark.arena import DATABASE, NAME, Arena
 from benchmark.peers import Replica
 from benchmark.result import Result, Sense, Target, judge
@@ -48,6 +51,87 @@ def cost(arena: Arena, seconds: int, runs: int) -> list[Result]:
             size=f"{seconds} s",
         )
     ]
+
+
+PACE = 100
+GENTLE_ROWS = 100_000
+"""Rows a second of a comparison that gives way."""
+
+
+def protected(arena: Arena, rows: int, runs: int) -> list[Result]:
+    """An application commits at an even pace on side A while whole tables are compared, again and again."""
+    arena.fresh(rows_a=rows, rows_b=rows)
+    quiet: list[float] = []
+    free: list[float] = []
+    gentle: list[float] = []
+    toolkit: list[float] = []
+    note = "" if peers.toolkit("pt-table-checksum") else "pt-table-checksum is not installed"
+    slow = ("--max-rows-per-second", str(GENTLE_ROWS), "--threads", "1")
+    for _ in range(runs):
+        quiet.append(_late(arena, rows, lambda: time.sleep(1)))
+        free.append(_late(arena, rows, lambda: arena.product().until_in_sync()))
+        gentle.append(_late(arena, rows, lambda: arena.product(*slow).until_in_sync()))
+        if note:
+            continue
+        try:
+            toolkit.append(_late(arena, rows, lambda: peers.pt_table_checksum(arena.a)))
+        except RuntimeError as error:
+            note = f"pt-table-checksum does not run on this server: {str(error)[:100]}"
+    size = f"{rows:,} rows"
+    return [
+        judge(
+            15,
+            "p99 of an application's commits while tables are compared, against pt-table-checksum",
+            arena.flavor,
+            "ms",
+            free,
+            Target(Sense.COST, 1.0),
+            peer=toolkit,
+            size=size,
+            note=note,
+        ),
+        judge(
+            15,
+            f"p99 of an application's commits, tables compared at {GENTLE_ROWS:,} rows/s, against none",
+            arena.flavor,
+            "ms",
+            gentle,
+            Target(Sense.COST, 1.5),
+            peer=quiet,
+            size=size,
+        ),
+    ]
+
+
+_LONG_ENOUGH_S = 10.0
+
+
+def _late(arena: Arena, rows: int, work: Callable[[], object]) -> float:
+    """Do *work* again and again for some seconds; give the 99th percentile of commits meanwhile, in ms."""
+    stop = threading.Event()
+    spent: list[float] = []
+
+    def write() -> None:
+        with arena.a.connect() as connection, connection.cursor() as cursor:
+            begun = time.perf_counter()
+            for at in range(1_000_000):
+                if stop.wait(max(0.0, begun + at / PACE - time.perf_counter())):
+                    return
+                key = 1 + at * 7919 % rows
+                since = time.perf_counter()
+                cursor.execute(f"UPDATE {NAME} SET version = version + 1 WHERE id = {key}")
+                spent.append(time.perf_counter() - since)
+
+    writer = threading.Thread(target=write)
+    ends = time.monotonic() + _LONG_ENOUGH_S
+    writer.start()
+    try:
+        while time.monotonic() < ends:
+            work()
+    finally:
+        stop.set()
+        writer.join()
+    return statistics.quantiles(spent, n=100)[98] * 1000
 
 
 def _ready(arena: Arena) -> None:

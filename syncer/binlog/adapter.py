@@ -219,7 +219,18 @@ class Stream:
             StreamInterrupted: the connection ended, or was silent for too long.
             PositionLost, UnsupportedEvent, StatementRefused: as the server says.
         """
-        found = self._cutter.cut(self._receive())
+        data = self._receive()
+        if len(data) < _CHUNK_BYTES and self.more():
+            # TLS hands out 16 KiB at a time, and every turn has a price of its own.
+            parts, size = [data], len(data)
+            with contextlib.suppress(
+                StreamInterrupted
+            ):  # what ends it is met again when this was taken
+                while size < _CHUNK_BYTES and self.more():
+                    parts.append(self._receive())
+                    size += len(parts[-1])
+            data = b"".join(parts)
+        found = self._cutter.cut(data)
         for packet in found:
             if packet[0]:
                 self._not_an_event(packet)

@@ -156,20 +156,27 @@ def _uuid(raw: bytes) -> str:
 
 
 _ORIGINAL_FOLLOWS = 1 << 55
+_INT64 = struct.Struct("<q")
+WITH_TIME_BYTES = 49
+"""Shorter bodies of GTID_LOG events hold no commit time; those of servers before 8.0."""
 
 
-def mysql_gtid(body: bytes) -> GtidEvent:
+def mysql_gtid(data: bytes, at: int = 0) -> GtidEvent:
     """
-    Read a GTID_LOG event: since MySQL 8.0 its last part begins with the commit time here, 55 bits.
+    Read a GTID_LOG event whose body begins at *at*: since MySQL 8.0 its last part begins with the commit time here, 55 bits.
 
     A bit above them says that the time at the first server follows: the transaction came here by replication.
     """
-    (number,) = struct.unpack_from("<q", body, 17)
+    (number,) = _INT64.unpack_from(data, at + 17)
     if number <= 0:
         raise UnsupportedEvent("a GTID event cannot be read")
-    here = int.from_bytes(body[42:49], "little")
-    original = int.from_bytes(body[49:56], "little") if here & _ORIGINAL_FOLLOWS else 0
-    return GtidEvent(f"{_uuid(body[1:17])}:{number}", original or here & _ORIGINAL_FOLLOWS - 1)
+    here = int.from_bytes(data[at + 42 : at + 49], "little")
+    original = 0
+    if here & _ORIGINAL_FOLLOWS:
+        original = int.from_bytes(data[at + 49 : at + 56], "little")
+    return GtidEvent(
+        f"{_uuid(data[at + 1 : at + 17])}:{number}", original or here & _ORIGINAL_FOLLOWS - 1
+    )
 
 
 def _variable_length(data: bytes, at: int) -> tuple[int, int]:
@@ -305,9 +312,9 @@ def _status(data: bytes) -> tuple[int, str | None]:
     return mode, codec
 
 
-def query_text(body: bytes) -> bytes:
-    """Return the statement of an uncompressed QUERY event, undecoded."""
-    return body[13 + (body[11] | body[12] << 8) + body[8] + 1 :]
+def query_text(data: bytes, at: int = 0, end: int | None = None) -> bytes:
+    """Return the statement of an uncompressed QUERY event, undecoded; its body is *data* from *at* to *end*."""
+    return data[at + 14 + (data[at + 11] | data[at + 12] << 8) + data[at + 8] : end]
 
 
 def query(kind: int, body: bytes) -> QueryEvent:

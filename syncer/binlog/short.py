@@ -25,6 +25,7 @@ _TYPE = 5
 """Where a packet has its event's type: behind the OK byte and the time."""
 _BODY = 1 + events.HEADER_BYTES
 _CHECKSUM = -events.CHECKSUM_BYTES
+_WITH_TIME = _BODY + events.WITH_TIME_BYTES + events.CHECKSUM_BYTES
 _BEFORE_OK, _INTACT = 0x0F6A7026, 0x2144DF1C
 _SOURCE = frozenset({events.ROWS_QUERY, events.MARIADB_ANNOTATE})
 _OPS = {
@@ -84,9 +85,11 @@ def _read(packets: Sequence[bytes], first: int, flavor: Flavor, maps: TableMaps)
     if flavor == "mysql":
         if head[_TYPE] != events.GTID:
             return None
-        gtid = events.mysql_gtid(head[_BODY:_CHECKSUM])
+        if len(head) < _WITH_TIME:
+            return None
+        gtid = events.mysql_gtid(head, _BODY)
         begin = packets[at + 1]
-        if begin[_TYPE] != events.QUERY or events.query_text(begin[_BODY:_CHECKSUM]) != b"BEGIN":
+        if begin[_TYPE] != events.QUERY or events.query_text(begin, _BODY, _CHECKSUM) != b"BEGIN":
             return None
         at += 2
     else:

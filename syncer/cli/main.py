@@ -17,16 +17,78 @@ import structlog
 
 from syncer.cli import output
 from syncer.cli.arguments import hide_passwords
-from syncer.cli.commands import check, guard, plans, policy, status, undo, verify
-from syncer.cli.commands import config as config_commands
-from syncer.cli.commands import run as run_command
-from syncer.cli.shape import EXIT_CODES, Group
+from syncer.cli.shape import EXIT_CODES, LateGroup
 from syncer.errors import ExitCode, SyncerError
 from syncer.telemetry import events, logs
 
 
+def _check() -> click.Command:
+    from syncer.cli.commands.check import command
+
+    return command
+
+
+def _run() -> click.Command:
+    from syncer.cli.commands.run import command
+
+    return command
+
+
+def _verify() -> click.Command:
+    from syncer.cli.commands.verify import command
+
+    return command
+
+
+def _status() -> click.Command:
+    from syncer.cli.commands.status import command
+
+    return command
+
+
+def _conflicts() -> click.Command:
+    from syncer.cli.commands.plans import group
+
+    return group
+
+
+def _guard() -> click.Command:
+    from syncer.cli.commands.guard import group
+
+    return group
+
+
+def _policy() -> click.Command:
+    from syncer.cli.commands.policy import group
+
+    return group
+
+
+def _undo() -> click.Command:
+    from syncer.cli.commands.undo import command
+
+    return command
+
+
+def _config() -> click.Command:
+    from syncer.cli.commands.config import group
+
+    return group
+
+
 @click.group(
-    cls=Group,
+    cls=LateGroup,
+    late={
+        "check": _check,
+        "run": _run,
+        "verify": _verify,
+        "status": _status,
+        "conflicts": _conflicts,
+        "guard": _guard,
+        "policy": _policy,
+        "undo": _undo,
+        "config": _config,
+    },
     examples="""
 syncer check mysql://syncer@db1/shop mysql://syncer@db2/shop --ask-pass
 syncer config init
@@ -39,17 +101,6 @@ syncer conflicts list
 @click.version_option(package_name="syncer", prog_name="syncer", message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep two MySQL or MariaDB primaries equal while both are written to."""
-
-
-cli.add_command(check.command)
-cli.add_command(run_command.command)
-cli.add_command(verify.command)
-cli.add_command(status.command)
-cli.add_command(plans.group)
-cli.add_command(guard.group)
-cli.add_command(policy.group)
-cli.add_command(undo.command)
-cli.add_command(config_commands.group)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -229,6 +229,12 @@ chunk_options = _stack(
         metavar="ROWS",
         help="Most rows of a chunk, or MIN:MAX.  [default: 50:20000]",
     ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 64),
+        metavar="NUMBER",
+        help="Chunks that are read at a time.  [default: one for each processor here, at most 4]",
+    ),
 )
 """How whole tables are read."""
 
@@ -327,6 +333,7 @@ def load(options: dict[str, Any], *, need_pair: bool = True, log_in: bool = True
             "chunk_time_s": options.get("chunk_time"),
             "chunk_rows_min": low if low is not None or high is None or high >= 50 else high,
             "chunk_rows_max": high,
+            "threads": options.get("threads"),
         },
         "heartbeat": {"interval_s": options.get("heartbeat")},
         "throttle": {

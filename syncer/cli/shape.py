@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -57,3 +57,22 @@ class Group(_Shaped, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
+
+
+class LateGroup(Group):
+    """A group whose commands are imported when they are asked for: no command waits for what another one needs."""
+
+    def __init__(
+        self, *args: Any, late: Mapping[str, Callable[[], click.Command]], **kwargs: Any
+    ) -> None:
+        """Take by the commands' names who imports them."""
+        super().__init__(*args, **kwargs)
+        self._late = dict(late)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self._late)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._late and cmd_name not in self.commands:
+            self.add_command(self._late[cmd_name](), cmd_name)
+        return super().get_command(ctx, cmd_name)

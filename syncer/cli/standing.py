@@ -12,7 +12,7 @@ from syncer.core.side import SIDES
 
 if TYPE_CHECKING:
     from syncer.core.position import StreamPosition
-    from syncer.service.app import StatusReport
+    from syncer.service.standing import StatusReport
 
 
 def open_conflicts(report: StatusReport) -> int:
@@ -81,6 +81,9 @@ def _print_clocks(report: StatusReport) -> None:
             line.append(text.lag(behind))
     line.append(f"  at {text.moment(found.measured_at)}", "dim")
     output.out().print(line)
+    if found.throttled_by:
+        reason = Text.assemble(("waiting ", "dim"), (found.throttled_by, "yellow"))
+        output.out().print(reason)
 
 
 def _print_tables(report: StatusReport) -> None:

@@ -5,9 +5,9 @@ Nothing here opens a connection; whether a named table exists is the service's t
 """
 
 from syncer.config.effective import Config, is_glob
+from syncer.config.engine import EngineSection
 from syncer.config.loader import DEFAULT_FILE, load
 from syncer.config.model import (
-    EngineSection,
     FileConfig,
     LogSection,
     PolicySection,

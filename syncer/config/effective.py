@@ -22,8 +22,8 @@ from syncer.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from syncer.config.engine import EngineSection
     from syncer.config.model import (
-        EngineSection,
         FileConfig,
         HeartbeatSection,
         LogSection,

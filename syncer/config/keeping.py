@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from syncer.config.section import Percent, Rows, Section, told
+from syncer.config.section import Percent, Rows, Section, described
 from syncer.core.guard import WriteKind
 
 
@@ -15,20 +15,20 @@ class GuardSection(Section, frozen=True, kw_only=True):
 
     deletes_max: Annotated[
         Rows,
-        told(
+        described(
             "most deletes that a table of either side gets within window_s, those that are marked included; more stop the "
             "table until `syncer guard confirm` or `reject`; 0: no limit"
         ),
     ] = 0
     deletes_percent_max: Annotated[
         Percent,
-        told(
+        described(
             "the same as a share of the table's rows, in tables of percent_from_rows and more: half of them, where nothing is said; 0: no limit"
         ),
     ] = 50.0
-    updates_max: Annotated[Rows, told("the same for updates; 0: no limit")] = 0
+    updates_max: Annotated[Rows, described("the same for updates; 0: no limit")] = 0
     updates_percent_max: Annotated[
-        Percent, told("the same for updates, as a share; 0: no limit")
+        Percent, described("the same for updates, as a share; 0: no limit")
     ] = 0.0
     percent_from_rows: Annotated[
         int,
@@ -39,14 +39,14 @@ class GuardSection(Section, frozen=True, kw_only=True):
     ] = 60.0
     forbid_a: Annotated[
         tuple[WriteKind, ...],
-        told(
+        described(
             "what is never written to side a: insert, update, delete; such a change of side b is held",
             '["delete"]',
         ),
     ] = ()
     forbid_b: Annotated[
         tuple[WriteKind, ...],
-        told("what is never written to side b; such a change of side a is held", '["delete"]'),
+        described("what is never written to side b; such a change of side a is held", '["delete"]'),
     ] = ()
 
 
@@ -81,7 +81,7 @@ class JournalSection(Section, frozen=True, kw_only=True):
     ] = 0
     redact: Annotated[
         tuple[str, ...],
-        told(
+        described(
             "columns whose values are never kept (globs on database.table.column); none of a key",
             '["crm.people.tax_id", "*.*.password"]',
         ),

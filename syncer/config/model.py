@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from syncer.config.engine import EngineSection
 from syncer.config.keeping import GuardSection, JournalSection
-from syncer.config.section import Percent, Rows, Section, told
+from syncer.config.section import Percent, Rows, Section, described
 from syncer.core.filtering import parse_filter
 from syncer.core.guard import WriteKind
 from syncer.core.naming import parse_map
@@ -28,72 +29,72 @@ class EndpointSection(Section, frozen=True, kw_only=True):
 
     url: Annotated[
         str | None,
-        told(
+        described(
             "mysql://user@host:port/database?ssl-mode=..., or a DSN h=,P=,u=,D=",
             "mysql://syncer@db1:3306/shop",
         ),
     ] = None
-    host: Annotated[str | None, told("host name or address, instead of url", "db1")] = None
+    host: Annotated[str | None, described("host name or address, instead of url", "db1")] = None
     port: Annotated[
-        Annotated[int, Meta(ge=1, le=65_535)] | None, told("TCP port; where not set: 3306")
+        Annotated[int, Meta(ge=1, le=65_535)] | None, described("TCP port; where not set: 3306")
     ] = None
     socket: Annotated[
-        str | None, told("path of a unix socket, instead of host", "/run/mysqld/mysqld.sock")
+        str | None, described("path of a unix socket, instead of host", "/run/mysqld/mysqld.sock")
     ] = None
-    user: Annotated[str | None, told("account name", "syncer")] = None
+    user: Annotated[str | None, described("account name", "syncer")] = None
     password_file: Annotated[
-        str | None, told("file whose first line is the password", "/run/secrets/db1")
+        str | None, described("file whose first line is the password", "/run/secrets/db1")
     ] = None
     password_env: Annotated[
-        str | None, told("environment variable that holds the password", "DB1_PASSWORD")
+        str | None, described("environment variable that holds the password", "DB1_PASSWORD")
     ] = None
     ssl_mode: Annotated[
         SslMode | None,
-        told("disabled, preferred, required, verify-ca or verify-identity", "verify-identity"),
+        described("disabled, preferred, required, verify-ca or verify-identity", "verify-identity"),
     ] = None
-    ssl_ca: Annotated[str | None, told("file with the CA certificates", "/etc/ssl/db-ca.pem")] = (
-        None
-    )
-    ssl_cert: Annotated[str | None, told("file with the client certificate")] = None
-    ssl_key: Annotated[str | None, told("file with the client key")] = None
+    ssl_ca: Annotated[
+        str | None, described("file with the CA certificates", "/etc/ssl/db-ca.pem")
+    ] = None
+    ssl_cert: Annotated[str | None, described("file with the client certificate")] = None
+    ssl_key: Annotated[str | None, described("file with the client key")] = None
 
 
 class SyncSection(Section, frozen=True, kw_only=True):
     """Which tables are kept equal, and which way differences travel. Globs: * ? [abc]."""
 
     databases: Annotated[
-        tuple[str, ...], told("only tables of these databases (globs)", '["shop"]')
+        tuple[str, ...], described("only tables of these databases (globs)", '["shop"]')
     ] = ()
     tables: Annotated[
         tuple[str, ...],
-        told("only these tables (globs on database.table)", '["shop.*", "crm.customers"]'),
+        described("only these tables (globs on database.table)", '["shop.*", "crm.customers"]'),
     ] = ()
     ignore_databases: Annotated[
-        tuple[str, ...], told("never tables of these databases (globs)", '["scratch_*"]')
+        tuple[str, ...], described("never tables of these databases (globs)", '["scratch_*"]')
     ] = ()
     ignore_tables: Annotated[
-        tuple[str, ...], told("never these tables (globs on database.table)", '["shop.log_*"]')
+        tuple[str, ...], described("never these tables (globs on database.table)", '["shop.log_*"]')
     ] = ()
     where: Annotated[
         str,
-        told(
+        described(
             "only rows for which this is true, in the servers' own words; a row counts where it is true on either side",
             "region = 'eu'",
         ),
     ] = ""
     map: Annotated[
         tuple[str, ...],
-        told(
+        described(
             "tables and databases that have another name on side b: name on a = name on b",
             '["shop=store", "crm.customers=crm.clients"]',
         ),
     ] = ()
     direction: Annotated[
-        Direction, told("both: two-way; a-to-b or b-to-a: the source decides everything")
+        Direction, described("both: two-way; a-to-b or b-to-a: the source decides everything")
     ] = Direction.BOTH
     schema_difference: Annotated[
         SchemaDifference,
-        told(
+        described(
             "what becomes of a table whose definitions stop fitting each other. pause: it waits until they do; "
             "ignore-extra: columns of one side alone that have a default are left out, all else waits; stop: the run ends"
         ),
@@ -109,7 +110,7 @@ class PolicySection(Section, frozen=True, kw_only=True):
 
     rule: Annotated[
         str,
-        told(
+        described(
             "newest[:column], oldest[:column], highest_version:column, lowest_version:column, prefer:a, prefer:b, "
             "update_wins, delete_wins, equals:column=value, matches:column=pattern, custom:module:function, "
             "keep_both:a, keep_both:b, column_merge[:a+b,...], delta:columns, max:columns, min:columns, hold (a person decides), halt (and the table waits) or skip; several joined by "
@@ -118,37 +119,37 @@ class PolicySection(Section, frozen=True, kw_only=True):
     ] = "hold"
     on_delete: Annotated[
         OnDelete | None,
-        told(
+        described(
             "update_wins, delete_wins or hold: an update against a delete, where the rule compares a column"
         ),
     ] = None
     on_tie: Annotated[
-        OnTie | None, told("a, b or hold: two equal values under a comparing rule")
+        OnTie | None, described("a, b or hold: two equal values under a comparing rule")
     ] = None
     on_null: Annotated[
-        OnNull | None, told("lose or hold: NULL in the rule's column on one side")
+        OnNull | None, described("lose or hold: NULL in the rule's column on one side")
     ] = None
     presence: Annotated[
         Presence,
-        told("copy or hold: a row on one side only of which no stream ever told"),
+        described("copy or hold: a row on one side only of which no stream ever told"),
     ] = Presence.COPY
     on_truncate: Annotated[
         OnTruncate,
-        told(
+        described(
             "change_wins, hold or halt: a row that one side changed and the other one truncated away. change_wins: it comes back; "
             "hold: a person decides; halt: and the table waits until then"
         ),
     ] = OnTruncate.CHANGE_WINS
     on_fk: Annotated[
         OnFk | None,
-        told(
+        described(
             "hold, restore_parent, drop_child or cascade: a child that one side wrote while the other one deleted its parent. Said of the "
             "child's table; where it says nothing, restore_parent and cascade of the parent's count; where neither does: hold"
         ),
     ] = None
     base: Annotated[
         BaseRow,
-        told(
+        described(
             "auto or keep: the row that both sides agreed on last, shown with a conflict. auto: kept where a rule cannot do "
             "without it; keep: always, so that newest:column and the version rules notice a value that a change left as it was"
         ),
@@ -179,108 +180,53 @@ class PolicySection(Section, frozen=True, kw_only=True):
 class TableSection(Section, frozen=True, kw_only=True):
     """Settings of some tables. Of several matching entries the later wins, key by key; a key not set falls back."""
 
-    match: Annotated[str, told("glob on database.table", "shop.orders")]
-    direction: Annotated[Direction | None, told("as in [sync]")] = None
-    rule: Annotated[str | None, told("as in [policy]", "newest:updated_at")] = None
-    on_delete: Annotated[OnDelete | None, told("as in [policy]")] = None
-    on_tie: Annotated[OnTie | None, told("as in [policy]")] = None
-    on_null: Annotated[OnNull | None, told("as in [policy]")] = None
-    presence: Annotated[Presence | None, told("as in [policy]")] = None
-    on_truncate: Annotated[OnTruncate | None, told("as in [policy]")] = None
-    on_fk: Annotated[OnFk | None, told("as in [policy]")] = None
-    base: Annotated[BaseRow | None, told("as in [policy]")] = None
+    match: Annotated[str, described("glob on database.table", "shop.orders")]
+    direction: Annotated[Direction | None, described("as in [sync]")] = None
+    rule: Annotated[str | None, described("as in [policy]", "newest:updated_at")] = None
+    on_delete: Annotated[OnDelete | None, described("as in [policy]")] = None
+    on_tie: Annotated[OnTie | None, described("as in [policy]")] = None
+    on_null: Annotated[OnNull | None, described("as in [policy]")] = None
+    presence: Annotated[Presence | None, described("as in [policy]")] = None
+    on_truncate: Annotated[OnTruncate | None, described("as in [policy]")] = None
+    on_fk: Annotated[OnFk | None, described("as in [policy]")] = None
+    base: Annotated[BaseRow | None, described("as in [policy]")] = None
     custom_timeout_s: Annotated[
-        Annotated[float, Meta(gt=0, le=60)] | None, told("as in [policy]")
+        Annotated[float, Meta(gt=0, le=60)] | None, described("as in [policy]")
     ] = None
     clock_margin_s: Annotated[
-        Annotated[float, Meta(ge=0, le=86_400)] | None, told("as in [policy]")
+        Annotated[float, Meta(ge=0, le=86_400)] | None, described("as in [policy]")
     ] = None
     max_future_s: Annotated[
-        Annotated[float, Meta(ge=0, le=86_400_000)] | None, told("as in [policy]")
+        Annotated[float, Meta(ge=0, le=86_400_000)] | None, described("as in [policy]")
     ] = None
     key: Annotated[
         str | None,
-        told(
+        described(
             "the columns of the unique key, NOT NULL, that tells rows apart; where not set: the primary key, else the "
             "shortest unique key",
             "tenant, code",
         ),
     ] = None
-    deletes_max: Annotated[Rows | None, told("as in [guard]")] = None
-    deletes_percent_max: Annotated[Percent | None, told("as in [guard]")] = None
-    updates_max: Annotated[Rows | None, told("as in [guard]")] = None
-    updates_percent_max: Annotated[Percent | None, told("as in [guard]")] = None
-    forbid_a: Annotated[tuple[WriteKind, ...] | None, told("as in [guard]", '["delete"]')] = None
-    forbid_b: Annotated[tuple[WriteKind, ...] | None, told("as in [guard]", '["delete"]')] = None
+    deletes_max: Annotated[Rows | None, described("as in [guard]")] = None
+    deletes_percent_max: Annotated[Percent | None, described("as in [guard]")] = None
+    updates_max: Annotated[Rows | None, described("as in [guard]")] = None
+    updates_percent_max: Annotated[Percent | None, described("as in [guard]")] = None
+    forbid_a: Annotated[tuple[WriteKind, ...] | None, described("as in [guard]", '["delete"]')] = (
+        None
+    )
+    forbid_b: Annotated[tuple[WriteKind, ...] | None, described("as in [guard]", '["delete"]')] = (
+        None
+    )
     where: Annotated[
-        str | None, told("as in [sync]; empty: every row", "deleted = 0 AND id > 1000")
+        str | None, described("as in [sync]; empty: every row", "deleted = 0 AND id > 1000")
     ] = None
     ignore_columns: Annotated[
-        tuple[str, ...] | None, told("columns neither compared nor written", '["cached_total"]')
+        tuple[str, ...] | None,
+        described("columns neither compared nor written", '["cached_total"]'),
     ] = None
 
     def __post_init__(self) -> None:
         parse_filter(self.where or "")
-
-
-class EngineSection(Section, frozen=True, kw_only=True):
-    """How hard the servers are worked. The defaults suit most pairs."""
-
-    chunk_time_s: Annotated[
-        float,
-        Meta(gt=0, le=60, description="seconds one chunk of a whole-table comparison should take"),
-    ] = 0.5
-    chunk_rows_min: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="a chunk never holds fewer rows")
-    ] = 50
-    chunk_rows_max: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="a chunk never holds more rows")
-    ] = 20_000
-    batch_rows: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=10_000,
-            description="most rows that one transaction of ours reads and writes; a user's transaction "
-            "that fits arrives whole",
-        ),
-    ] = 1_000
-    lock_wait_s: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=60,
-            description="innodb_lock_wait_timeout of our sessions: we give way soon and try again",
-        ),
-    ] = 1
-    retry_limit: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=1_000,
-            description="tries of a row that the target refuses (foreign key, unique key) before it is "
-            "held as a conflict; no row is held while changes from before its first refusal are undecided",
-        ),
-    ] = 8
-    backoff_max_s: Annotated[
-        float,
-        Meta(ge=0.1, le=3_600, description="longest pause between two tries to reach a server"),
-    ] = 30.0
-    connect_timeout_s: Annotated[
-        float, Meta(ge=0.1, le=600, description="seconds a connection attempt may take")
-    ] = 10.0
-    statement_timeout_s: Annotated[
-        float,
-        Meta(
-            ge=1,
-            le=86_400,
-            description="seconds a statement of ours may take; a server that is silent for 10 more is taken for lost",
-        ),
-    ] = 300.0
-
-    def __post_init__(self) -> None:
-        if self.chunk_rows_min > self.chunk_rows_max:
-            raise ValueError("chunk_rows_min is greater than chunk_rows_max")
 
 
 class ThrottleSection(Section, frozen=True, kw_only=True):
@@ -288,7 +234,7 @@ class ThrottleSection(Section, frozen=True, kw_only=True):
 
     max_load: Annotated[
         tuple[str, ...],
-        told(
+        described(
             "pause while a status variable of either primary is above its limit; empty: never",
             '["Threads_running=25"]',
         ),
@@ -301,18 +247,19 @@ class ThrottleSection(Section, frozen=True, kw_only=True):
             description="most rows compared or copied per second; 0: no limit",
         ),
     ] = 0
-    pause_file: Annotated[str | None, told("pause while this file exists", "/run/syncer/pause")] = (
-        None
-    )
+    pause_file: Annotated[
+        str | None, described("pause while this file exists", "/run/syncer/pause")
+    ] = None
     replicas: Annotated[
         tuple[str, ...],
-        told(
+        described(
             "pause while one of these replicas of a primary is behind; asked with that side's account",
             '["a=db3:3306", "b=db4"]',
         ),
     ] = ()
     find_replicas: Annotated[
-        bool, told("ask both primaries for replicas that say where they are (report_host), too")
+        bool,
+        described("ask both primaries for replicas that say where they are (report_host), too"),
     ] = False
     replica_lag_max_s: Annotated[
         float,
@@ -364,23 +311,23 @@ class LogSection(Section, frozen=True, kw_only=True):
 
     format: Annotated[
         Literal["console", "json"] | None,
-        told("console or json; where not set: console on a terminal, else json"),
+        described("console or json; where not set: console on a terminal, else json"),
     ] = None
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        told("debug, info, warning or error: least severity shown"),
+        described("debug, info, warning or error: least severity shown"),
     ] = "info"
 
 
 class FileConfig(Section, frozen=True, kw_only=True):
     """The whole file."""
 
-    ledger: Annotated[str, told("the file that remembers positions, dirty keys and conflicts")] = (
-        "./syncer.db"
-    )
+    ledger: Annotated[
+        str, described("the file that remembers positions, dirty keys and conflicts")
+    ] = "./syncer.db"
     pair: Annotated[
         Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] | None,
-        told("name of the pair in the marker rows; where not set: made from both addresses"),
+        described("name of the pair in the marker rows; where not set: made from both addresses"),
     ] = None
     a: EndpointSection = EndpointSection()
     b: EndpointSection = EndpointSection()

@@ -1,4 +1,4 @@
-"""What every section of ``syncer.toml`` is made of."""
+"""What every section of the configuration is made of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 
-def told(description: str, example: str = "") -> Meta:
-    """Describe a key; *example*: a value for the template, as TOML."""
+def described(description: str, example: str = "") -> Meta:
+    """Describe a key of text, with an example where it has no telling default."""
     return Meta(description=description, examples=[example] if example else None)
 
 

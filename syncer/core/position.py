@@ -151,6 +151,9 @@ class GtidSet:
                     result._add_interval(name, start, high)
         return result
 
+    def __len__(self) -> int:
+        return sum(high - low + 1 for spans in self._intervals.values() for low, high in spans)
+
     def __bool__(self) -> bool:
         return any(self._intervals.values())
 

@@ -76,7 +76,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key_changes: tuple[KeyChange, ...] = ()
 
 
-class BatchItem(msgspec.Struct, frozen=True):
+class BatchItem(msgspec.Struct, frozen=True, gc=False):
     """
     One row of a batch: every spelling of its key that may show up in the target's stream.
 

@@ -49,7 +49,7 @@ class TransactionLog:
             base_end: the coordinate saved.
         """
         self.base_seq = base_seq
-        self._unproven: GtidSet | None = base_gtids
+        self._proven: GtidSet | None = base_gtids
         self._base_end = base_end
         self._recent: deque[tuple[int, str, Coordinate]] = deque()
 
@@ -72,11 +72,13 @@ class TransactionLog:
         Membership is tested transaction by transaction; the first one that is missing ends the proven prefix, since
         gaps are normal (INV-19: never by "highest"). One without a GTID (an incident) changes no row: it goes with those
         before it. Proven transactions are forgotten.
+
+        A read that began before another one, which has proven more by now, proves nothing: what was forgotten may be missing
+        in its rows. (The set only grows: the one read later contains the other.)
         """
-        if self._unproven is not None:
-            if not executed.contains(self._unproven):
-                return NOTHING
-            self._unproven = None
+        if self._proven is not None and not executed.contains(self._proven):
+            return NOTHING
+        self._proven = executed
         while self._recent and (
             not self._recent[0][1] or executed.contains_one(self._recent[0][1])
         ):
@@ -87,12 +89,13 @@ class TransactionLog:
         """
         Translate the coordinate of a consistent snapshot (MariaDB) into a lower bound. Proven transactions are forgotten.
 
+        One that lies before what another read has proven proves nothing.
+
         Not for a binlog end read under row locks: that proves nothing of other rows; ``upper_by_coordinate`` is both bounds
         for the rows locked.
         """
         if at < self._base_end:
             return NOTHING
-        self._unproven = None
         while self._recent and self._recent[0][2] <= at:
             self.base_seq, _, self._base_end = self._recent.popleft()
         return self.base_seq

@@ -32,7 +32,7 @@ RECENT_BATCHES = 2
 """One of each side; each may hold megabytes of what is kept for an undo."""
 
 
-class _Item(msgspec.Struct, frozen=True, array_like=True):
+class _Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An IntentItem as stored: the entry by its id."""
 
     table_id: int
@@ -136,7 +136,10 @@ class Batches(Journal, Spans):
         self, batch_id: int, written: Collection[int], kept: Mapping[int, int] = NONE_KEPT
     ) -> None:
         """
-        Close an intent whose transaction is committed: durable, one transaction (INV-11).
+        Close an intent whose transaction is committed, in one transaction (INV-11).
+
+        It does not wait for the disk: where a power failure takes it away, the intent is open again, and its target, which was
+        sent nothing since, is asked (INV-13).
 
         Args:
             written: places of the items that the target's marker row names (INV-10). Their marks are cleared and their
@@ -148,7 +151,7 @@ class Batches(Journal, Spans):
         """
         now = self._clock.now()
         done = set(written)
-        with self._writing(durable=True) as db:
+        with self._writing() as db:
             target, lower, items = self._open_batch(batch_id)
             keys: dict[tuple[int, bool], dict[StoredKey, bool]] = {}
             for place, item in enumerate(items):
@@ -216,8 +219,8 @@ class Batches(Journal, Spans):
             ]
 
     def drop(self, batch_id: int) -> None:
-        """Close an intent of which nothing was written: entries and intent go, marks stay. Raises LedgerError as finish."""
-        with self._writing(durable=True) as db:
+        """Close an intent of which nothing was written: entries and intent go, marks stay. Durability and errors as in finish."""
+        with self._writing() as db:
             _, _, items = self._open_batch(batch_id)
             db.executemany(
                 jq.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncer.core.key import StoredKey
-from syncer.core.mark import KeyMarks, SideMarks, Touch
+from syncer.core.mark import KeyMarks, Op, SideMarks, Touch
 from syncer.core.side import SIDES, Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
-from syncer.ledger.ranges import Ranges, Run, as_reason, as_touch, fold_reason
+from syncer.ledger.ranges import OPS, Ranges, Run, as_reason, as_touch, fold_reason, in_parts
 from syncer.ledger.records import ClaimedKey, HeldKey
 
 UNMARKED = KeyMarks()
 _EXACT = 2
 """The place of that column in a row of ``queries.points_of``."""
-KEYS_AT_ONCE = 256
-"""Keys per look-up; SQLite allows 999 parameters in its oldest builds."""
 
 
 class _Found:
@@ -122,12 +119,45 @@ class Claims(Journal, Ranges):
         self._collect_spans(spans, found)
         return {key: KeyMarks(m[Side.A].marks(), m[Side.B].marks()) for key, m in found.items()}
 
+    def one_sided(
+        self, table_id: int, keys: Sequence[StoredKey], lower: Mapping[Side, int]
+    ) -> dict[Side, dict[StoredKey, Op]]:
+        """
+        Return, of *keys*, those whose marks are all exact, of one side, and at or below its *lower*: side, first operation.
+
+        What ``marks_of`` would say of them in full; nothing is returned of a table with an open span.
+        """
+        with self._reading() as db:
+            if db.execute(q.SPANS_OF, (table_id,)).fetchone() is not None:
+                return {}
+            points = self._points_of(table_id, keys)
+            runs, ordered = self._runs_over(table_id, keys)
+        found: dict[StoredKey, tuple[str, str]] = {}
+        others: set[StoredKey] = set()
+        bound = {side.value: lower[side] for side in SIDES}
+        for key, side, exact, _, last_seq, first_op, *_ in points:
+            if key in found or not exact or last_seq > bound[side]:
+                others.add(key)
+            else:
+                found[key] = side, first_op
+        for run in runs:
+            proven = run.exact and run.touch[1] <= bound[run.side]
+            for key in run.keys.inside(ordered):
+                known = found.get(key)
+                if known is None and proven:
+                    found[key] = run.side, run.touch[2]
+                elif known is None or not run.exact or known[0] != run.side:
+                    others.add(key)  # a point includes the run of its side
+        by_side: dict[Side, dict[StoredKey, Op]] = {side: {} for side in SIDES}
+        a, b, ops = by_side[Side.A], by_side[Side.B], OPS
+        for key, (side, first_op) in found.items():
+            if key not in others:
+                (a if side == "a" else b)[key] = ops[first_op]
+        return by_side
+
     def _points_of(self, table_id: int, keys: Sequence[StoredKey]) -> list[tuple[Any, ...]]:
         points: list[tuple[Any, ...]] = []
-        rest = iter(keys)
-        while some := list(itertools.islice(rest, KEYS_AT_ONCE)):
-            # Always the same number of parameters, so that the statement stays prepared.
-            some += [some[-1]] * (KEYS_AT_ONCE - len(some)) if len(some) > 8 else []
+        for some in in_parts(keys):
             points += self._db.execute(q.points_of(len(some)), (table_id, *some))
         return points
 

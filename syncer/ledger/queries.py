@@ -181,18 +181,27 @@ DEFER_KEY = (
 END_BACK_OFFS = "UPDATE point SET not_before = 0 WHERE not_before > 0"
 """Nothing is put off any more."""
 
-CLEAR_POINT = """
-DELETE FROM point WHERE table_id = ? AND key = ? AND last_seq <= CASE side WHEN 'a' THEN ? ELSE ? END
-"""
-"""INV-6, INV-11: marks that a decision has seen whole."""
 
-CUT_POINT = """
-UPDATE point SET
-  first_seq = 1 + CASE side WHEN 'a' THEN :a ELSE :b END,
-  first_op = CASE WHEN :absent THEN 'i' WHEN first_op = 'i' THEN 'u' ELSE first_op END
-WHERE table_id = :table_id AND key = :key AND first_seq <= CASE side WHEN 'a' THEN :a ELSE :b END
-"""
-"""Marks that a decision has seen in part: what is left begins after it (run CLEAR_POINT first)."""
+def clear_points(count: int) -> str:
+    """INV-6, INV-11: of *count* keys, the marks that a decision has seen whole. Parameters: both bounds, the table, the keys."""
+    return (
+        "DELETE FROM point WHERE last_seq <= CASE side WHEN 'a' THEN ? ELSE ? END "
+        f"AND table_id = ? AND key IN ({', '.join('?' * count)})"
+    )
+
+
+def cut_points(count: int, *, absent: bool) -> str:
+    """
+    Of *count* keys, the marks that a decision has seen in part: what is left begins after it (run ``clear_points`` first).
+
+    Parameters: both bounds twice, the table, the keys; *absent*: there is no agreed row.
+    """
+    first_op = "'i'" if absent else "CASE first_op WHEN 'i' THEN 'u' ELSE first_op END"
+    bound = "CASE side WHEN 'a' THEN ? ELSE ? END"
+    return (
+        f"UPDATE point SET first_seq = 1 + {bound}, first_op = {first_op} "
+        f"WHERE first_seq <= {bound} AND table_id = ? AND key IN ({', '.join('?' * count)})"
+    )
 
 
 def points_of(count: int) -> str:

@@ -10,7 +10,8 @@ Two invariants that everything here keeps:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from syncer.core import progression, rangeset
@@ -27,6 +28,11 @@ RawTouch = tuple[int, int, str, str, int, int]
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 """The bounds of stored integers, both inclusive."""
+
+KEYS_AT_ONCE = 256
+"""Keys per statement; SQLite allows 999 parameters in its oldest builds."""
+FEW_KEYS = 8
+"""So few keys have a statement for each number of them."""
 
 RUN_GAP = 64
 """Keys at most this far apart share one look-up of the runs over them."""
@@ -289,16 +295,17 @@ class Ranges(Images):
         if not keys or (a <= NOTHING and b <= NOTHING):
             return
         self._drop_images(table_id, keys, lower)
-        known = present or {}
-        absent = {key for key in keys if known.get(key) is False}
-        self._db.executemany(q.CLEAR_POINT, [(table_id, key, a, b) for key in keys])
-        self._db.executemany(
-            q.CUT_POINT,
-            [
-                {"table_id": table_id, "key": key, "a": a, "b": b, "absent": int(key in absent)}
-                for key in keys
-            ],
-        )
+        absent = {key for key in keys if present.get(key) is False} if present else set()
+        for some in in_parts(keys):
+            self._db.execute(q.clear_points(len(some)), (a, b, table_id, *some))
+        gone = [key for key in keys if key in absent]
+        for part, is_absent in (
+            (gone, True),
+            ([k for k in keys if k not in absent] if gone else keys, False),
+        ):
+            for some in in_parts(part):
+                sql = q.cut_points(len(some), absent=is_absent)
+                self._db.execute(sql, (a, b, a, b, table_id, *some))
         runs, ordered = self._runs_over(table_id, keys)
         for run in runs:
             bound = a if run.side == Side.A.value else b
@@ -326,6 +333,13 @@ class Ranges(Images):
             else:
                 self._db.execute(q.ADD_RUN, run.values(self._new_id(), part, touch, run.reason))
                 self._note_run(run.table_id, part)
+
+
+def in_parts(keys: Iterable[StoredKey]) -> Iterator[list[StoredKey]]:
+    """Divide *keys* for statements of few different lengths, so that these stay prepared; a key may come twice."""
+    rest = iter(keys)
+    while some := list(itertools.islice(rest, KEYS_AT_ONCE)):
+        yield some + [some[-1]] * (KEYS_AT_ONCE - len(some)) if len(some) > FEW_KEYS else some
 
 
 def run_of(low: StoredKey, high: StoredKey, step: int) -> Progression:
@@ -360,12 +374,12 @@ def fold_reason(one: str | None, other: str | None) -> str | None:
     return other if weight(as_reason(other)) > weight(as_reason(one)) else one
 
 
-_OPS = {op.value: op for op in Op}
+OPS = {op.value: op for op in Op}
 
 
 def as_touch(raw: Sequence[Any]) -> Touch:
     """Undo ``raw_touch``."""
-    return Touch(raw[0], raw[1], _OPS[raw[2]], _OPS[raw[3]], bool(raw[4]), raw[5])
+    return Touch(raw[0], raw[1], OPS[raw[2]], OPS[raw[3]], bool(raw[4]), raw[5])
 
 
 def as_reason(text: str | None) -> Reason | None:

@@ -14,7 +14,7 @@ from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import Side
 
 
-class ClaimedKey(msgspec.Struct, frozen=True):
+class ClaimedKey(msgspec.Struct, frozen=True, gc=False):
     """
     A key that wants a decision.
 
@@ -259,7 +259,7 @@ class RestorationStatus(enum.StrEnum):
     """The row changed since, or cannot be written: nothing was done."""
 
 
-class Restoration(msgspec.Struct, frozen=True, kw_only=True):
+class Restoration(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     A row that is to be again what it was, where it still is what we made of it.
 
@@ -355,7 +355,7 @@ class CopiedRange(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
 
-class IntentItem(msgspec.Struct, frozen=True, kw_only=True):
+class IntentItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One row of an intent, or a range of rows. Its place in the batch is its bit in the marker row's bitmap (INV-10).
 

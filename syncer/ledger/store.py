@@ -1,12 +1,13 @@
 """
 The file under the ledger: opening, locking, migrating, transactions, errors. What the tables mean is not known here.
 
-Durability. There is one connection, and ``PRAGMA synchronous`` is switched per transaction: NORMAL for marks, positions
-and clears, FULL for intents and their outcome. In WAL mode a commit is an append to one log, and recovery keeps a prefix
-of it; so a FULL commit makes every earlier NORMAL commit durable with it, and a power failure can only take away a tail of
-NORMAL commits. Losing such a tail is harmless: marks and position go back together (INV-1) and the stream is read again;
-a lost clear means that a key is compared once more. A crash of the process alone loses nothing. Two connections would
-buy nothing but lock conflicts between them.
+Durability. There is one connection, and ``PRAGMA synchronous`` is switched per transaction: NORMAL for marks, positions,
+clears and what became of an intent, FULL for intents. In WAL mode a commit is an append to one log, and recovery keeps a
+prefix of it; so a FULL commit makes every earlier NORMAL commit durable with it, and a power failure can only take away a
+tail of NORMAL commits. Losing such a tail is harmless: marks and position go back together (INV-1) and the stream is read
+again; a lost clear means that a key is compared once more; of an intent whose outcome is lost the target still tells, since
+nothing is sent to it before the next intent is durable, and with that the outcome (INV-13). A crash of the process alone
+loses nothing. Two connections would buy nothing but lock conflicts between them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import Column
-from syncer.errors import EpochLost, ReconcileError, StatementRefused
+from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
@@ -27,6 +27,7 @@ from syncer.mysql.writing import (
     Dependents,
     GuardMissed,
     Plan,
+    ReadBackFailed,
     Write,
     by_table,
     set_asides,
@@ -48,17 +49,6 @@ class Applied(msgspec.Struct, frozen=True):
     written: frozenset[int]
     blocked: frozenset[int] = frozenset()
     kept: Mapping[int, int] = {}
-
-
-class ReadBackFailed(ReconcileError):
-    """What was written is not what was meant (trigger, truncation, charset): rolled back, the items are held (INV-15)."""
-
-    code = "read_back"
-
-    def __init__(self, items: frozenset[int]) -> None:
-        """Name the items by their place in the batch."""
-        super().__init__("rows read back after the write differ from what was meant")
-        self.items = items
 
 
 def apply_batch(
@@ -88,7 +78,7 @@ def apply_batch(
     """
     session.begin()
     try:
-        _lock_marker(session, pair_id, epoch)
+        marker.lock_for(session, pair_id, epoch)
         missed = _guard(session, writes)
         if missed and not leave_out:
             raise GuardMissed(missed)
@@ -122,7 +112,7 @@ def apply_change(
     """
     session.begin()
     try:
-        _lock_marker(session, pair_id, epoch)
+        marker.lock_for(session, pair_id, epoch)
         if _guard(session, [write]):
             there = _is_there_already(session, write)
             session.rollback()
@@ -166,7 +156,7 @@ def apply_ranges(
     columns = table.writable(session.side)
     session.begin()
     try:
-        _lock_marker(session, pair_id, epoch)
+        marker.lock_for(session, pair_id, epoch)
         marker.write_batch(session, pair_id, batch_id, (0,))
         for part in found:
             session.execute(statements.insert_rows(schema, columns, [part.values]))
@@ -191,15 +181,6 @@ def _is_there(session: Session, table: PairedTable, meant: ChunkValues) -> bool:
     )
     count, digest = session.query(sql)[0]
     return (int(count), int(digest or 0)) == (meant.rows, meant.digest)
-
-
-def _lock_marker(session: Session, pair_id: str, epoch: int) -> None:
-    """INV-9, INV-17: the marker row first, and its epoch must be ours."""
-    found = marker.lock(session, pair_id)
-    if found is None or found.epoch != epoch:
-        raise EpochLost(
-            f"side {session.side}: another syncer has taken the pair over; stop one of the two"
-        )
 
 
 def _select(

@@ -155,7 +155,8 @@ def literal(column: Column) -> str:
     name = quote_name(column.name)
     kind = column.data_type
     if kind in INTEGERS or kind in DECIMALS:
-        return f"IFNULL({plain_number(column)},'NULL')"
+        number = plain_number(column)  # joined with others, or read as text
+        return f"IFNULL({number},'NULL')" if column.nullable else number
     if kind == "bit":
         return f"IFNULL(CAST({name}+0 AS CHAR),'NULL')"
     if kind in BINARY:

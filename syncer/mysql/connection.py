@@ -7,7 +7,6 @@ The only importer of PyMySQL beside ``failures.py`` and ``results.py``: driver e
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql.endpoint import Endpoint, SslMode
 from syncer.mysql.failures import translate
 from syncer.mysql.flavor import Flavor, detect
-from syncer.mysql.results import QuickConnection
+from syncer.mysql.results import QuickConnection, unverified
 
 CONNECT_TIMEOUT_S: Final = 10
 LOCK_WAIT_S = 1
@@ -36,6 +35,8 @@ Seconds after which a server ends a session that says nothing, by purpose; a day
 One that applies may hold the marker row's lock (INV-13): where the network has died, nobody else ends it.
 """
 GROUP_CONCAT_BYTES: Final = 1 << 30
+LEAST_PACKET_BYTES: Final = 1 << 19
+"""The short columns of a row, 65,535 bytes, as text in any form fit into a ``max_allowed_packet`` of so many bytes, so that no text of them is NULL."""
 SQL_MODE: Final = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
 """Not strict on purpose: zero dates and the like must pass; what a server bends is found by the read back (INV-15)."""
 
@@ -64,6 +65,7 @@ class Session:
         version: numbers, ``(8, 4, 3)``.
         server_info: the server's own version text.
         connection_id: the server's id of this connection, for KILL and process lists.
+        most_bytes: the longest statement that the server takes, and the longest value that it makes (``max_allowed_packet``).
         purpose: why it was opened: ``apply``, ``read``, ``check``...
     """
 
@@ -81,11 +83,17 @@ class Session:
         self.endpoint = endpoint
         self.side = side
         self.purpose = purpose
-        version, comment, connection_id = self.query(
-            "SELECT VERSION(), @@GLOBAL.version_comment, CONNECTION_ID()"
+        version, comment, connection_id, most_bytes = self.query(
+            "SELECT VERSION(), @@GLOBAL.version_comment, CONNECTION_ID(), @@SESSION.max_allowed_packet"
         )[0]
         self.server_info = str(version)
         self.connection_id = int(connection_id)
+        self.most_bytes = int(most_bytes)
+        if self.most_bytes < LEAST_PACKET_BYTES:
+            raise StatementRefused(
+                f"{self.where}: max_allowed_packet is {self.most_bytes} bytes, {LEAST_PACKET_BYTES} are needed: "
+                "SET GLOBAL max_allowed_packet = 67108864"
+            )
         try:
             self.flavor, self.version = detect(str(version), str(comment))
         except ValueError as error:
@@ -170,11 +178,6 @@ class Session:
     def server_identity(self) -> str:
         """Ask who the server is: MySQL ``server_uuid``, MariaDB ``server_id`` (see ``StreamPosition.server``)."""
         return str(self.query(f"SELECT @@GLOBAL.{self.flavor.identity_variable}")[0][0])
-
-    @functools.cached_property
-    def most_bytes(self) -> int:
-        """The longest statement that the server takes, and the longest value that it makes (``max_allowed_packet``)."""
-        return int(self.query("SELECT @@SESSION.max_allowed_packet")[0][0])
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """
@@ -327,6 +330,8 @@ def driver_tls(endpoint: Endpoint, where: str) -> dict[str, Any]:
         return {"ssl_disabled": True}
     if not certain and not named:
         return {}  # PyMySQL's default: TLS where the server offers it
+    if mode is SslMode.REQUIRED and not named:
+        return {"ssl": unverified()}
     try:
         context = ssl.create_default_context(cafile=endpoint.ssl_ca)
         if endpoint.ssl_cert:

@@ -28,7 +28,19 @@ from syncer.mysql.flavor import Flavor
 
 TERMINATOR = ","
 NULL_TEXT = "~"
-"""What stands for NULL; no field is or contains it, since a text of any content has its length in front or is hashed."""
+"""What stands for NULL; no field and no length is or contains it but a text, which has its length or is hashed."""
+_NEVER_TOO_LARGE = (
+    cols.INTEGERS
+    | cols.DECIMALS
+    | cols.FLOATS
+    | cols.TEMPORALS
+    | cols.SHORT_TEXTS
+    | cols.SHORT_BINARIES
+    | cols.MEMBERS
+    | cols.ADDRESSES
+    | {"bit"}
+)
+"""A row holds 65,535 bytes of these at most, so no text of them comes near ``connection.LEAST_PACKET_BYTES``."""
 INVALID = "!0"
 """What stands for number 0 of an ENUM, which is no member, not even where one is the empty text."""
 
@@ -83,26 +95,35 @@ def _raw(column: Column, of: str = "HEX({})") -> str:
 
 
 def _field(column: Column, flavor: Flavor | None) -> str:
-    """One column within ``row_text``: never holds the terminator, NULL only where it is too large (see there)."""
+    """One column within ``row_text``; NULL for NULL, and else only where it is too large (see there)."""
     name = quote_name(column.name)
     kind = column.data_type
     if kind in cols.LONG_BINARIES or kind in cols.GEOMETRIES:
-        text = f"SHA2({name},256)"
-    elif kind in cols.LONG_TEXTS or kind == "json":
-        text = _either(column, f"SHA2({canonical(column, flavor)},256)", "SHA2({},256)")
-    elif kind in cols.SHORT_TEXTS:
-        text = _either(column, _measured(joined_text(column)), "HEX({})")
-    elif kind == "enum":
-        text = f"IF({name}+0=0,'{INVALID}',{_measured(joined_text(column))})"
-    elif kind == "set":
-        text = _measured(_sorted_members(column))
-    elif kind in cols.INTEGERS or kind in cols.DECIMALS:
-        return f"IFNULL({cols.plain_number(column)},'{NULL_TEXT}')"  # joined, it is the text that CAST makes
-    elif kind in cols.TEMPORALS:
-        return f"IFNULL({name},'{NULL_TEXT}')"
-    else:
-        text = canonical(column, flavor)
-    return f"IF({name} IS NULL,'{NULL_TEXT}',{text})"
+        return f"SHA2({name},256)"
+    if kind in cols.LONG_TEXTS or kind == "json":
+        return _either(column, f"SHA2({canonical(column, flavor)},256)", "SHA2({},256)")
+    if kind in cols.SHORT_TEXTS:
+        return _either(column, joined_text(column), "HEX({})")
+    if kind == "enum":
+        return f"IF({name}+0=0,'{INVALID}',{_measured(joined_text(column))})"
+    if kind == "set":
+        return _measured(_sorted_members(column))
+    if kind in cols.INTEGERS or kind in cols.DECIMALS:
+        return cols.plain_number(column)  # joined, it is the text that CAST makes
+    return name if kind in cols.TEMPORALS else canonical(column, flavor)
+
+
+def _has_length(column: Column) -> bool:
+    """Whether the column's text is any text, and so has its length behind all fields."""
+    return column.data_type in cols.SHORT_TEXTS and not bytes_count(column)
+
+
+def _length(column: Column) -> str:
+    """The length of such a text in bytes of UTF-8; of one that has no exact form in Unicode a sign that it has none."""
+    if not column.raw_text:
+        return f"OCTET_LENGTH({joined_text(column)})"
+    name = quote_name(column.name)
+    return f"IF({name} IS NULL,NULL,IF({survives(column)},OCTET_LENGTH({utf8(column)}),'!'))"
 
 
 def _measured(text: str) -> str:
@@ -120,15 +141,37 @@ def _either(column: Column, text: str, raw: str) -> str:
     return f"IF({survives(column)},{text},{_raw(column, raw)})"
 
 
+def _or_null_text(column: Column, text: str) -> str:
+    """*text*, or what stands for NULL where the column can be NULL; NULL where *text* is one for want of room."""
+    if not column.nullable:
+        return text
+    if column.data_type in _NEVER_TOO_LARGE:
+        return f"IFNULL({text},'{NULL_TEXT}')"
+    return f"IF({quote_name(column.name)} IS NULL,'{NULL_TEXT}',{text})"
+
+
 def row_text(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
     """
     Return an expression that is equal for equal rows and for no others; *columns* in the same order on both sides.
 
-    A field is ``text,``, ``length:text,`` or, for types that may be large, the SHA-256 of its text: so no row comes near
-    ``max_allowed_packet``, beyond which CONCAT would answer NULL.
+    Fields are joined by a comma. None holds one but members, which have their length in front, and short texts, whose lengths
+    follow behind all others: so a row could be read back, the lengths first, from the end. A short text that is NULL is left
+    out; its length is what stands for NULL then.
+
+    Types that may be large come last, as the SHA-256 of their text: no row comes near ``max_allowed_packet``. Where one of
+    them is beyond it, as a document may be, the whole is NULL: CONCAT_WS leaves out what is NULL, CONCAT becomes it.
     """
-    fields = ",".join(f"{_field(column, flavor)},'{TERMINATOR}'" for column in columns)
-    return f"CONCAT({fields})" if fields else "''"
+    short = [c for c in columns if c.data_type in _NEVER_TOO_LARGE]
+    long = [c for c in columns if c.data_type not in _NEVER_TOO_LARGE]
+    fields = [
+        _field(c, flavor) if _has_length(c) else _or_null_text(c, _field(c, flavor)) for c in short
+    ]
+    fields += [_or_null_text(c, _length(c)) for c in short if _has_length(c)]
+    text = f"CONCAT_WS('{TERMINATOR}',{','.join(fields)})" if fields else "''"
+    if not long:
+        return text
+    rest = "".join(f",'{TERMINATOR}',{_or_null_text(c, _field(c, flavor))}" for c in long)
+    return f"CONCAT({text}{rest})"
 
 
 def row_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
@@ -143,7 +186,7 @@ def chunk_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str
     The second is 0 for no rows. A row without a digest (see ``row_text``) makes it a number that no other digest has, so
     that the rows are looked at one by one.
     """
-    return f"COUNT(*), BIT_XOR({_number(columns, flavor)})"
+    return f"COUNT(*), {_joined(_bits(columns, flavor), flavor)}"
 
 
 def multiset_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
@@ -156,11 +199,26 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
     """
     Return what ``chunk_digest`` selects, of *rows*: the rest of a SELECT, from FROM on, which may have a LIMIT.
 
-    No more than a number of every row is put aside for it.
+    No more than 64 bits of every row are put aside for it.
     """
-    return f"COUNT(*), BIT_XOR(d) FROM (SELECT {_number(columns, flavor)} AS d {rows}) AS t"
+    bits = _bits(columns, flavor)
+    return f"COUNT(*), {_joined('d', flavor)} FROM (SELECT {bits} AS d {rows}) AS t"
 
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
     text = row_text(columns, flavor)
     return f"IFNULL(CAST(CONV(LEFT(SHA2({text},256),16),16,10) AS UNSIGNED),UUID_SHORT())"
+
+
+def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
+    """What ``_joined`` takes of every row: MySQL joins bytes, which spares it a number made of text and text of a number."""
+    if flavor is not Flavor.MYSQL:
+        return _number(columns, flavor)
+    hexed = f"LEFT(SHA2({row_text(columns, flavor)},256),16)"
+    return f"UNHEX(IFNULL({hexed},LPAD(HEX(UUID_SHORT()),16,'0')))"
+
+
+def _joined(bits: str, flavor: Flavor | None) -> str:
+    if flavor is not Flavor.MYSQL:
+        return f"BIT_XOR({bits})"
+    return f"CAST(CONV(HEX(BIT_XOR({bits})),16,10) AS UNSIGNED)"

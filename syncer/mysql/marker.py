@@ -104,6 +104,15 @@ def lock(session: Session, pair_id: str) -> Marker | None:
     return _marker(session.query(LOCK_MARKER, (pair_id,)))
 
 
+def lock_for(session: Session, pair_id: str, epoch: int) -> None:
+    """Lock the row before anything is written: its epoch must be ours (INV-9, INV-17). Raises EpochLost."""
+    found = lock(session, pair_id)
+    if found is None or found.epoch != epoch:
+        raise EpochLost(
+            f"side {session.side}: another syncer has taken the pair over; stop one of the two"
+        )
+
+
 def _marker(rows: list[tuple[Any, ...]]) -> Marker | None:
     if not rows:
         return None

@@ -40,6 +40,7 @@ __all__ = [
     "select_count_before",
     "select_digests",
     "select_in_scope",
+    "select_keys_digest",
     "select_multiset_digest",
     "select_parents_with_children",
     "select_row_digests",
@@ -111,6 +112,21 @@ def select_chunk_digest(
     return (
         f"SELECT {chunk_digest(columns, flavor)} FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
+    )
+
+
+def select_keys_digest(
+    schema: TableSchema,
+    flavor: Flavor,
+    columns: Sequence[Column],
+    keys: Sequence[Key],
+    *,
+    lock: bool,
+) -> str:
+    """Select row count and digest of the rows of *keys*; with *lock* they are locked, in the index's order."""
+    return (
+        f"SELECT {chunk_digest(columns, flavor)} FROM {table_by_key(schema)} "
+        f"WHERE {keys_condition(schema, keys)}{' FOR UPDATE' if lock else ''}"
     )
 
 

@@ -18,7 +18,7 @@ from syncer.core.links import emptied
 from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable, write_order
-from syncer.errors import GuardFailed, StatementRefused
+from syncer.errors import GuardFailed, ReconcileError, StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import statements
 from syncer.mysql.connection import Session
@@ -97,6 +97,17 @@ class GuardMissed(GuardFailed):
     def __init__(self, items: frozenset[int]) -> None:
         """Name the items by their place in the batch."""
         super().__init__("rows moved between the read and the write")
+        self.items = items
+
+
+class ReadBackFailed(ReconcileError):
+    """What was written is not what was meant (trigger, truncation, charset): rolled back, the items are held (INV-15)."""
+
+    code = "read_back"
+
+    def __init__(self, items: frozenset[int]) -> None:
+        """Name the items by their place in the batch."""
+        super().__init__("rows read back after the write differ from what was meant")
         self.items = items
 
 
@@ -278,8 +289,12 @@ def _most_bytes(session: Session) -> int:
 
 
 def _insert(session: Session, table: PairedTable, writes: Sequence[Write]) -> None:
+    insert_images(session, table, [write.image for write in writes if write.image is not None])
+
+
+def insert_images(session: Session, table: PairedTable, images: Sequence[str]) -> None:
+    """Insert rows that were absent. Raises GuardMissed where one has come since, StatementRefused."""
     schema = table.schema(session.side)
-    images = [write.image for write in writes if write.image is not None]
     for batch in statements.split_by_bytes(images, _most_bytes(session)):
         try:
             session.execute(statements.insert_rows(schema, table.writable(session.side), batch))
@@ -292,16 +307,31 @@ def _insert(session: Session, table: PairedTable, writes: Sequence[Write]) -> No
 
 
 def _update(session: Session, table: PairedTable, writes: Sequence[Write]) -> None:
-    schema = table.schema(session.side)
     pairs = [
         (w.image, w.target_key) for w in writes if w.image is not None and w.target_key is not None
     ]
-    if not pairs:
+    alike = all(w.key == w.target_key for w in writes)
+    update_images(
+        session, table, [image for image, _ in pairs], [key for _, key in pairs], alike=alike
+    )
+
+
+def update_images(
+    session: Session,
+    table: PairedTable,
+    images: Sequence[str],
+    keys: Sequence[Key],
+    *,
+    alike: bool = True,
+) -> None:
+    """Make the rows of *keys*, which are there and locked, what *images* say; *alike*: these spell the keys as the target does."""
+    if not images:
         return
+    schema = table.schema(session.side)
     columns = table.writable(session.side)
-    if not schema.unique and not schema.triggers and all(w.key == w.target_key for w in writes):
-        for batch in statements.split_by_bytes([image for image, _ in pairs], _most_bytes(session)):
+    if not schema.unique and not schema.triggers and alike:
+        for batch in statements.split_by_bytes(images, _most_bytes(session)):
             session.execute(statements.overwrite_rows(schema, columns, batch))
         return
-    for image, key in pairs:
+    for image, key in zip(images, keys, strict=True):
         session.execute(statements.update_row(schema, columns, image, key))

@@ -7,7 +7,7 @@ A chunk is cleared only as far as its rows are proven: the span's last transacti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -23,24 +23,33 @@ from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedSpan
 from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.reader import SnapshotReader
+from syncer.service.boundaries import (
+    DIVIDED_ROWS,
+    differing_keys,
+    learn,
+    next_boundary,
+    rows_per_chunk,
+)
 from syncer.service.catalog import Catalog
 from syncer.service.copying import RangeCopier
+from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
-from syncer.service.sides import Workers
 from syncer.service.throttle import Throttle
-
-CHUNK_BYTES = 16 << 20
-DIVIDED_ROWS = 1000
-"""A chunk that differs and has at least so many rows on both sides is divided into buckets."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A key range, *low* inclusive and *high* exclusive; None is unbounded."""
+    """
+    A key range, *low* inclusive and *high* exclusive; None is unbounded.
+
+    Attributes:
+        end: *high*, or None where it is the rest of its span.
+    """
 
     table: PairedTable
     low: Key | None
     high: Key | None
+    end: Key | None
 
 
 class ChunkDigest(msgspec.Struct, frozen=True):
@@ -50,56 +59,8 @@ class ChunkDigest(msgspec.Struct, frozen=True):
     digest: int
 
 
-def next_boundary(
-    workers: Workers,
-    table: PairedTable,
-    low: Key | None,
-    high: Key | None,
-    rows: int,
-    steps: IntegerSteps,
-) -> Key | None:
-    """
-    Find where a chunk of about *rows* rows ends: at *rows* rows of the side that reaches them first.
-
-    Where the keys are dense integers, *steps* knows without asking.
-    No order of keys is known here but the servers': where both sides reach *rows*, side A's boundary is taken unless side B
-    holds more than twice as many rows before it. Returns None where neither side has that many rows left.
-    """
-    if table.integer_key and low is not None:
-        guess = steps.end(int(low[0]), rows)
-        top = most_integer(table) if high is None else int(high[0])
-        if guess is not None:
-            return (guess,) if guess < top else None
-    ends = workers.both(lambda worker: worker.reader().boundary(table, low, high, rows))
-    a, b = ends[Side.A], ends[Side.B]
-    if a is None or b is None:
-        return a if b is None else b
-    if table.integer_key:
-        return min(a, b)  # single integers
-    crowded = workers[Side.B].submit(
-        lambda: workers[Side.B].reader().holds_more_than(table, low, a, 2 * rows)
-    )
-    return b if crowded.result() else a
-
-
-def most_integer(table: PairedTable) -> int:
-    """The greatest integer that a key of *table* can be."""
-    return (1 << (64 if table.unsigned_key else 63)) - 1
-
-
-def learn(
-    steps: IntegerSteps, table: PairedTable, low: Key | None, end: Key | None, rows: int
-) -> None:
-    """Tell *steps* how many rows the chunk from *low* (inclusive) to *end* (exclusive) held."""
-    if table.integer_key:
-        steps.found(
-            None if low is None else int(low[0]), None if end is None else int(end[0]), rows
-        )
-
-
-def rows_per_chunk(table: PairedTable, sizer: ChunkSizer) -> int:
-    """Bound the chunk by bytes, so that memory stays bounded whatever the rows weigh."""
-    return max(1, min(sizer.rows, CHUNK_BYTES // table.row_bytes))
+_Look = tuple[dict[Side, ChunkDigest], dict[Side, Horizon]]
+"""What both sides said of a chunk, and what that is proven to contain."""
 
 
 class ChunkComparer:
@@ -110,6 +71,7 @@ class ChunkComparer:
         ledger: Ledger,
         catalog: Catalog,
         reader: PairReader,
+        lanes: Lanes,
         sizer: ChunkSizer,
         throttle: Throttle,
         clock: Clock,
@@ -127,6 +89,8 @@ class ChunkComparer:
         self._clock = clock
         self._log = log
         self._probe = probe
+        self._lanes = lanes
+        self._width = 1
         self._steps: dict[int, IntegerSteps] = {}
         self.rows_compared = 0
 
@@ -137,73 +101,118 @@ class ChunkComparer:
 
     def compare(self, span: ClaimedSpan, table: PairedTable) -> bool:
         """
-        Compare the first chunk of *span*, a span of *table*; say whether the span moved.
+        Compare the first chunks of *span*, a span of *table*; say whether the span moved.
+
+        Several are read at the same time, on lanes, while all that was compared before was equal.
 
         Raises TransientDatabaseError; the span is kept.
         """
         source = self._copier.source_of(span) if self._copier else None
         if self._copier and source and self._copier.copy(span, table, source):
             return True
-        low = None if span.low is None else table.load(span.low)
-        high = None if span.high is None else table.load(span.high)
         started = self._clock.monotonic()
+        differing: list[Key] = []
         try:
-            size = rows_per_chunk(table, self._sizer)
-            steps = self._steps.setdefault(span.table_id, IntegerSteps())
-            end = next_boundary(self._reader.workers, table, low, high, size, steps)
-            chunk = Chunk(table, low, high if end is None else end)
-            digests, differing, horizons = self._compare_chunk(chunk)
+            chunks = self._next_chunks(span, table)
+            looks = self._look(chunks)
+            digests, horizons = looks[0]
+            if digests[Side.A] != digests[Side.B]:
+                differing, horizons = self._find(chunks[0], digests)
+                looks = [(digests, horizons)]
         except TransientDatabaseError:
             self._sizer.shrink()
             raise
+        seconds = self._clock.monotonic() - started
+        moved = all_equal = True
+        for chunk, (digests, horizons) in zip(chunks, looks, strict=False):
+            equal = digests[Side.A] == digests[Side.B]
+            all_equal = all_equal and equal
+            if not equal and chunk is not chunks[0]:
+                break  # it is read again, alone
+            rest = self._settle(span, chunk, digests, differing, horizons)
+            if rest is None:
+                moved = chunk is not chunks[0]
+                break
+            self._sizer.took(max(digest.rows for digest in digests.values()), seconds)
+            span = rest
+        self._width = min(self._lanes.count, 2 * len(chunks)) if moved and all_equal else 1
+        return moved
+
+    def rest(self) -> None:
+        """Nothing is to be compared: close what is not needed for now."""
+        self._lanes.rest()
+
+    def _next_chunks(self, span: ClaimedSpan, table: PairedTable) -> list[Chunk]:
+        """Divide the beginning of *span* into as many chunks as are to be read at a time: more, the longer all is equal."""
+        low = None if span.low is None else table.load(span.low)
+        high = None if span.high is None else table.load(span.high)
+        rows = rows_per_chunk(table, self._sizer)
+        steps = self._steps.setdefault(span.table_id, IntegerSteps())
+        chunks: list[Chunk] = []
+        while len(chunks) < self._width:
+            end = next_boundary(self._reader.workers, table, low, high, rows, steps)
+            chunks.append(Chunk(table, low, high if end is None else end, end))
+            if end is None:
+                break
+            low = end
+        return chunks
+
+    def _look(self, chunks: Sequence[Chunk]) -> list[_Look]:
+        """Digest both sides of every chunk."""
+        works = [_digest_of(chunk) for chunk in chunks]
+        if len(works) == 1:
+            return [self._reader.within_snapshots(works[0])]
+        return self._reader.side_by_side(self._lanes, works)
+
+    def _settle(
+        self,
+        span: ClaimedSpan,
+        chunk: Chunk,
+        digests: Mapping[Side, ChunkDigest],
+        differing: Sequence[Key],
+        horizons: Mapping[Side, Horizon],
+    ) -> ClaimedSpan | None:
+        """Take *chunk* out of the beginning of *span*; return what is left of that, None where nothing was proven."""
+        table = chunk.table
         lower = {side: horizons[side].lower for side in SIDES}
         if any(seq > lower[side] for side, seq in span.seqs.items()):
-            return False
+            return None
         if not self._catalog.flows(table):
-            return False  # INV-21: a tailer has met a change of its definition since
+            return None  # INV-21: a tailer has met a change of its definition since
         rows = max(digest.rows for digest in digests.values())
-        learn(steps, table, low, end, rows)
+        learn(self._steps[span.table_id], table, chunk.low, chunk.end, rows)
         lone = [side for side in SIDES if digests[side].rows and not digests[side.other].rows]
         if self._copier and lone and self._copier.copy(span, table, lone[0]):
-            return True
+            return span
+        up_to = None if chunk.end is None else table.store(chunk.end)
         self._probe(Moment.SPAN_BEFORE, None)
         try:
             self._ledger.narrow_span(
                 span,
-                up_to=None if end is None else table.store(end),
+                up_to=up_to,
                 keys=[table.store(key) for key in differing],
                 lower=lower,
                 rows=rows,
             )
         except ValueError:
             # A tailer has marked the table again meanwhile: what was read proves nothing for that mark.
-            return False
+            return None
         self._probe(Moment.SPAN_AFTER, None)
         self.rows_compared += rows
         self._throttle.used(rows)
-        self._sizer.took(rows, self._clock.monotonic() - started)
         self._log.debug(
             "range.compared", table=str(table.name), rows=rows, differing=len(differing)
         )
-        return True
+        return msgspec.structs.replace(span, low=up_to)
 
-    def _compare_chunk(
-        self, chunk: Chunk
-    ) -> tuple[dict[Side, ChunkDigest], list[Key], dict[Side, Horizon]]:
-        """Digest both sides; where they differ, find the keys in further looks at both."""
-
-        def digest(reader: SnapshotReader, _side: Side) -> ChunkDigest:
-            return ChunkDigest(*reader.chunk_digest(chunk.table, chunk.low, chunk.high))
-
-        digests, horizons = self._reader.within_snapshots(digest)
-        if digests[Side.A] == digests[Side.B]:
-            return digests, [], horizons
+    def _find(
+        self, chunk: Chunk, digests: Mapping[Side, ChunkDigest]
+    ) -> tuple[list[Key], dict[Side, Horizon]]:
+        """Find the keys that differ, in further looks at both sides."""
         rows = min(digest.rows for digest in digests.values())
-        if rows < DIVIDED_ROWS:
-            differing, horizons = self._find_in_rows(chunk)
-        else:
-            differing, horizons = self._find_in_buckets(chunk, rows)
-        return digests, differing, horizons
+        return (
+            self._find_in_rows(chunk) if rows < DIVIDED_ROWS else self._find_in_buckets(chunk, rows)
+        )
 
     def _find_in_rows(self, chunk: Chunk) -> tuple[list[Key], dict[Side, Horizon]]:
         def rows(reader: SnapshotReader, _side: Side) -> dict[Key, str]:
@@ -236,7 +245,7 @@ class ChunkComparer:
         return differing_keys(found), horizons
 
 
-def differing_keys(found: Mapping[Side, Mapping[Key, str]]) -> list[Key]:
-    """Return the keys whose digests differ, or that one side lacks."""
-    a, b = found[Side.A], found[Side.B]
-    return [key for key, value in a.items() if b.get(key) != value] + [k for k in b if k not in a]
+def _digest_of(chunk: Chunk) -> Callable[[SnapshotReader, Side], ChunkDigest]:
+    return lambda reader, _side: ChunkDigest(
+        *reader.chunk_digest(chunk.table, chunk.low, chunk.high)
+    )

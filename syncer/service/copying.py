@@ -28,8 +28,8 @@ from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedSpan, CopiedRange, IntentItem
 from syncer.mysql.flavor import Flavor
 from syncer.mysql.reader import Bounds, ChunkValues, SnapshotReader
+from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
-from syncer.service.delivery import Delivery
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader, StoppedWaiting
 from syncer.service.throttle import Throttle
@@ -92,7 +92,7 @@ class RangeCopier:
         ledger: Ledger,
         catalog: Catalog,
         reader: PairReader,
-        deliveries: Mapping[Side, Delivery],
+        deliveries: Mapping[Side, BulkDelivery],
         throttle: Throttle,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
@@ -301,7 +301,7 @@ class RangeCopier:
         self._probe(Moment.INTENT_AFTER, None)
         written = (
             self._reader.workers[batch.target]
-            .submit(lambda: delivery.deliver_ranges(table, chunk.parts, batch))
+            .submit_apply(lambda: delivery.deliver_ranges(table, chunk.parts, batch))
             .result()
         )
         if written:

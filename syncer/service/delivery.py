@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -24,22 +24,14 @@ from syncer.core.decision import ConflictKind
 from syncer.core.key import StoredKey
 from syncer.core.links import circular
 from syncer.core.mark import Op
-from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ConflictEntry
 from syncer.mysql import marker
-from syncer.mysql.applier import (
-    Applied,
-    ReadBackFailed,
-    apply_batch,
-    apply_change,
-    apply_ranges,
-)
-from syncer.mysql.reader import ChunkValues
+from syncer.mysql.applier import Applied, apply_batch, apply_change
 from syncer.mysql.relatives import rivals
-from syncer.mysql.writing import Dependents, GuardMissed, Plan, Write
+from syncer.mysql.writing import Dependents, GuardMissed, Plan, ReadBackFailed, Write
 from syncer.service.answering import PERSON
 from syncer.service.families import Families
 from syncer.service.oversize import SIZE, above_packet, size_note
@@ -222,43 +214,11 @@ class Delivery:
             )
         return True
 
-    def deliver_ranges(
-        self, table: PairedTable, found: Sequence[ChunkValues], batch: Batch
-    ) -> bool:
-        """
-        Deliver a persisted intent of ranges that follow each other; say whether they were written.
-
-        Where they were not, nothing has changed: they are to be compared key by key. Raises as ``deliver``.
-        """
-        self._probe(Moment.APPLY_BEFORE, self.target)
-        try:
-            apply_ranges(
-                self._worker.apply_session(),
-                pair_id=self._pair_id,
-                epoch=self._epoch,
-                batch_id=batch.batch_id,
-                table=table,
-                found=found,
-            )
-        except (StatementRefused, ReadBackFailed) as error:
-            self._ledger.drop(batch.batch_id)
-            self._log.debug("range.refused", table=str(table.name), reason=error.code)
-            return False
-        except TransientDatabaseError:
-            # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
-            self._ledger.drop(batch.batch_id)
-            raise
-        except OutcomeUnknown:
-            if not self._look_up(batch):
-                self._ledger.drop(batch.batch_id)
-                return False
-        self._probe(Moment.APPLY_COMMITTED, self.target)
-        self._ledger.finish(batch.batch_id, (0,))
-        self._probe(Moment.APPLY_FINISHED, self.target)
-        rows = sum(part.rows for part in found)
-        self._count({"insert": rows})
-        self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
-        return True
+    def _time(self, marked_at: Iterable[float]) -> None:
+        """Note how long rows took from their marks to the commit that has just been."""
+        ages = map(self._ages.age_s, marked_at)
+        self.latencies_s += [age for age in ages if age is not None]
+        del self.latencies_s[:-LATENCIES_KEPT]
 
     def restore(self, write: Write) -> bool:
         """Write one row as a change of this side, on its worker's thread; see ``apply_change``."""
@@ -269,7 +229,7 @@ class Delivery:
             write=write,
             dependents=self._dependents(),
         )
-        return self._worker.submit(lambda: work(self._worker.apply_session())).result()
+        return self._worker.submit_apply(lambda: work(self._worker.apply_session())).result()
 
     def _count(self, counts: Mapping[str, int]) -> None:
         self.applied.update(counts)
@@ -368,11 +328,8 @@ class Delivery:
             write = planned[at].write()
             counts[operation(write)] += 1
             self.written[write.table.table_id, write.op] += 1
-            marked_at = planned[at].marked_at
-            latency_s = None if marked_at is None else self._ages.age_s(marked_at)
-            if latency_s is not None:
-                self.latencies_s.append(latency_s)
-        del self.latencies_s[:-LATENCIES_KEPT]
+        times = (planned[at].marked_at for at in written)
+        self._time([marked_at for marked_at in times if marked_at is not None])
         self._count(counts)
         self._log.debug("batch.applied", rows=len(written), generation=batch.batch_id)
 

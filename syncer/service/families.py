@@ -142,9 +142,15 @@ class Families:
 
     def forget(self, planned: Planned) -> None:
         """The row is held, or written."""
+        self.settled(planned.table.table_id, planned.stored)
+
+    def settled(self, table_id: int, keys: Iterable[StoredKey]) -> None:
+        """Nothing is left to be decided about *keys*, for now."""
         with self._lock:
-            for key in planned.stored:
-                at = planned.table.table_id, key
+            if not self._is_any_known():
+                return
+            for key in keys:
+                at = table_id, key
                 self._turns.pop(at, None)
                 self._missing.pop(at, None)
                 self._given_up.discard(at)
@@ -152,7 +158,7 @@ class Families:
     def written(self, planned: Sequence[Planned]) -> None:
         """Rows are written: whoever waited for them is tried again."""
         with self._lock:
-            known = bool(self._turns or self._missing or self._given_up)
+            known = self._is_any_known()
         if known:
             for item in planned:
                 turn = self._turn_of(item)
@@ -161,7 +167,18 @@ class Families:
                     self._ledger.make_due(turn.root[0], [turn.root[1]])
         self.following.note(planned)
 
+    def _is_any_known(self) -> bool:
+        return bool(self._turns or self._missing or self._given_up)
+
     # What the reconciler asks.
+
+    def concerns(self, table: PairedTable, target: Side) -> bool:
+        """Say whether a row of *table* that goes to *target* may be turned, or waited for: it is decided by itself, and ``written`` told of it."""
+        with self._lock:
+            known = self._is_any_known()
+        return (known and self._references.has(table.table_id)) or self.following.concerns(
+            table, target
+        )
 
     def turn(self, planned: list[Planned]) -> list[Planned]:
         """Put what is decided for the sake of a family in the place of what the policy says; a person's answer stands."""

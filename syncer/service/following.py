@@ -48,12 +48,18 @@ class Following:
         holds = self._ledger.tables_with_holds()
         if not holds:
             return
-        some = [item for item in written if self._has_relatives(item, holds)]
+        some = [
+            item for item in written if self._has_relatives(item.table.table_id, item.target, holds)
+        ]
         with self._lock:
             self._noted += some
 
-    def _has_relatives(self, item: Planned, holds: frozenset[int]) -> bool:
-        number, target = item.table.table_id, item.target
+    def concerns(self, table: PairedTable, target: Side) -> bool:
+        """Say whether ``note`` is to be told of rows of *table* that are written to *target*."""
+        holds = self._ledger.tables_with_holds()
+        return bool(holds) and self._has_relatives(table.table_id, target, holds)
+
+    def _has_relatives(self, number: int, target: Side, holds: frozenset[int]) -> bool:
         return any(
             one.child.table_id in holds for one in self._references.to(target.other, number)
         ) or any(one.parent.table_id in holds for one in self._references.of(target, number))

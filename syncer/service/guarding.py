@@ -8,7 +8,7 @@ guard reject`` has the other side's rows written back: decisions as any other, w
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.service.amounts import LOOK_EVERY_S, Amounts, At
 from syncer.service.answering import PERSON
+from syncer.service.onesided import OneSided
 from syncer.service.oversize import SIZE
 from syncer.service.planned import Planned
 from syncer.service.sides import Workers
@@ -65,11 +66,18 @@ class Guards:
         self._rejections: tuple[Rejection, ...] = ()
         self._looked_at = 0.0
 
-    def turn_back(self, planned: Sequence[Planned]) -> list[Planned]:
-        """Let the other side's row stand, whatever the policy says, where a person has turned back what a side did."""
+    def listen(self) -> None:
+        """Take what people have turned back: all that is decided until the next call is decided and counted by that."""
         self._rejections = self._ledger.rejections()
+
+    def turns_back(self, table_id: int) -> bool:
+        """Say whether rows of that table may have to be turned back."""
+        return any(one.table_id == table_id for one in self._rejections)
+
+    def turn_back(self, planned: list[Planned]) -> list[Planned]:
+        """Let the other side's row stand, whatever the policy says, where a person has turned back what a side did."""
         if not self._rejections:
-            return list(planned)
+            return planned
         return [self._turned_back(item) for item in planned]
 
     def _turned_back(self, item: Planned) -> Planned:
@@ -89,12 +97,14 @@ class Guards:
             return msgspec.structs.replace(item, decision=decision, actor=one.actor)
         return item
 
-    def sift(self, copies: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
+    def sift(
+        self, copies: Sequence[Planned], moving: Sequence[OneSided] = ()
+    ) -> tuple[list[Planned], list[Planned], list[OneSided]]:
         """
-        Return what may be written, and what is to be held since its target never gets such a write.
+        Return what may be written, what is to be held since its target never gets such a write, and what of *moving* may be.
 
-        What is in neither belongs to a table that is stopped by now: it stays marked. *copies* are what ``turn_back`` has left,
-        and by what that saw is counted here: an answer that came since is for the next cycle.
+        What is in none belongs to a table that is stopped by now: it stays marked. *copies* are what ``turn_back`` has left;
+        *moving* has nothing of tables that it ``turns_back``.
         """
         self._count_written()
         self._end_agreements()
@@ -107,16 +117,27 @@ class Guards:
                 turned_back.append(item)
             else:
                 free.append(item)
-        guarded: dict[At, list[Planned]] = defaultdict(list)
+        guarded: Counter[At] = Counter()
+        tables: dict[int, PairedTable] = {}
         for item in free:
             op = item.write().op
             if item.table.guard.limit(op):
-                guarded[item.table.table_id, item.target, op].append(item)
+                tables[item.table.table_id] = item.table
+                guarded[item.table.table_id, item.target, op] += 1
+        for one in moving:
+            for op, count in one.rows.counts().items():
+                if count and one.table.guard.limit(op):
+                    tables[one.table.table_id] = one.table
+                    guarded[one.table.table_id, one.target, op] += count
         stopped = {
-            at[0] for at, items in guarded.items() if not self._pass(at, items[0].table, len(items))
+            at[0] for at, count in guarded.items() if not self._pass(at, tables[at[0]], count)
         }
         passed = [item for item in free if item.table.table_id not in stopped]
-        return [*passed, *turned_back], held
+        return (
+            [*passed, *turned_back],
+            held,
+            [one for one in moving if one.table.table_id not in stopped],
+        )
 
     def _count_written(self) -> None:
         """Count what was committed since the last look; what a person let through counts against that alone."""

@@ -66,6 +66,7 @@ class Loop:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self.error = error
         finally:
+            self._reconciler.end()
             self.ended.set()
 
     def _steps(self) -> None:

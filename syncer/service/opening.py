@@ -7,13 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syncer.clock import Clock
 from syncer.config import Config
 from syncer.core.side import SIDES, Side
 from syncer.errors import PreflightError, StatementRefused
-from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
+
+if TYPE_CHECKING:
+    from syncer.ledger import Ledger
 
 
 def open_sessions(config: Config, stack: contextlib.ExitStack) -> dict[Side, Session]:
@@ -44,6 +47,8 @@ def open_sessions(config: Config, stack: contextlib.ExitStack) -> dict[Side, Ses
 @contextlib.contextmanager
 def open_ledger(config: Config, clock: Clock, *, dry_run: bool) -> Iterator[Ledger]:
     """Open the ledger; for a dry run a throw-away copy of it."""
+    from syncer.ledger import Ledger  # verify has none
+
     identity = {side.value: config.endpoint(side).address for side in SIDES}
     with contextlib.ExitStack() as stack:
         path = config.ledger

@@ -71,12 +71,16 @@ def packet_note(sides: Collection[Side]) -> str | None:
     return f"rows with documents above max_allowed_packet of {where} count as different: raise it there"
 
 
+def may_be_above_packet(table: PairedTable, characters: int, most_bytes: int) -> bool:
+    """Say whether a statement that writes an image of so many *characters* may be longer than *most_bytes*."""
+    return _MOST_BYTES_A_CHARACTER * (characters + table.name_chars) + SLACK_BYTES > most_bytes
+
+
 def above_packet(table: PairedTable, image: str | None, most_bytes: int) -> bool:
     """Say whether a statement that writes *image* would be longer than *most_bytes*."""
     if image is None:
         return False
-    names = table.name_chars
-    words = SLACK_BYTES + _MOST_BYTES_A_CHARACTER * names
-    if _MOST_BYTES_A_CHARACTER * len(image) + words <= most_bytes:
+    if not may_be_above_packet(table, len(image), most_bytes):
         return False
+    words = SLACK_BYTES + _MOST_BYTES_A_CHARACTER * table.name_chars
     return len(image.encode("utf-8", "surrogateescape")) + words > most_bytes

@@ -155,28 +155,10 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _undo(self, write: Write) -> Restoration | None:
         """What brings back the row that is overwritten or deleted; None where there is none, or it is not kept."""
         there = self.group.rows[self.target]
-        if there is None or not self.table.undo or len(there.image) > UNDO_IMAGE_CHARS:
+        if there is None:
             return None
         made = write.image if write.made else None
-        if made is not None and len(made) > UNDO_IMAGE_CHARS:
-            return None
-        try:
-            there.image.encode()
-            (made or "").encode()
-        except UnicodeEncodeError:  # bytes that are no text: the ledger's form has no room for them
-            return None
-        return Restoration(
-            table=str(self.table.name),
-            key=tuple(map(key_text, self.table.a.key_columns, self.group.keys[0])),
-            key_stored=(self.table.store(there.key),),
-            side=self.target,
-            columns=self.table.written,
-            expected=write.meant,
-            meant=there.digest,
-            image=there.image,
-            actor="",
-            expected_image=made,
-        )
+        return restoration(self.table, self.target, there, write.meant, made, self.group.keys[0])
 
     def shown_base(self) -> tuple[str | None, ...] | None:
         """Return the base row as the journal keeps it."""
@@ -287,6 +269,50 @@ def with_rivals(entry: ConflictEntry, table: PairedTable, rivals: Sequence[Key])
     )
 
 
+def restoration(
+    table: PairedTable,
+    target: Side,
+    there: RowRead,
+    meant: str | None,
+    made: str | None = None,
+    key: Key | None = None,
+) -> Restoration | None:
+    """
+    Return what brings *there* back, a row of *target* that is overwritten or deleted; None where it is not kept.
+
+    Args:
+        meant: the digest of the row that takes its place; None: it is deleted, or the digest is not known.
+        made: the literals of that row, where it was made of both sides'.
+        key: how side A spells the key, where that may be otherwise.
+    """
+    if not table.undo or max(len(there.image), len(made or "")) > UNDO_IMAGE_CHARS:
+        return None
+    if not (_is_text(there.image) and _is_text(made or "")):
+        return None  # the ledger's form has no room for bytes that are no text
+    return Restoration(
+        table=str(table.name),
+        key=tuple(map(key_text, table.a.key_columns, key or there.key)),
+        key_stored=(table.store(there.key),),
+        side=target,
+        columns=table.written,
+        expected=meant,
+        meant=there.digest,
+        image=there.image,
+        actor="",
+        expected_image=made,
+    )
+
+
+def _is_text(image: str) -> bool:
+    if image.isascii():
+        return True
+    try:
+        image.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def halves(planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
     """
     Divide what a target has refused in two; at least two rows.
@@ -315,14 +341,13 @@ def _literals(planned: Planned) -> dict[str, str] | None:
     return dict(zip(names, cells, strict=True))
 
 
+WORDS = {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}
+"""What a write does, for counters and people."""
+
+
 def operation(write: Write) -> str:
-    """Name what a write does, for counters: ``insert``, ``update`` or ``delete``."""
-    return {Op.INSERT: "insert", Op.UPDATE: "update", Op.DELETE: "delete"}[write.op]
-
-
-def printable_key(table: PairedTable, key: Key) -> str:
-    """A key for a person's eyes."""
-    return ",".join(map(key_text, table.a.key_columns, key))
+    """Name what a write does."""
+    return WORDS[write.op]
 
 
 def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:

@@ -18,13 +18,15 @@ from syncer.binlog.progress import StreamProgress
 from syncer.core.key import Key
 from syncer.core.origins import Origin
 from syncer.core.pairing import PairedTable
+from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.identity import identities
 from syncer.mysql.reader import Bounds, RowRead, SnapshotReader
+from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.sides import SideWorker, Workers
+from syncer.service.sides import SideWorker, Workers, gathered
 
 T = TypeVar("T")
 FENCE_TIMEOUT_S = 30.0
@@ -47,6 +49,12 @@ class KeyGroup(msgspec.Struct, frozen=True):
     keys: tuple[Key, ...]
     rows: dict[Side, RowRead | None]
     crowded: bool = False
+
+
+def _proof(read: tuple[Bounds, object]) -> tuple[int, Coordinate]:
+    """Order reads of one side by what they prove to contain: the sets that a server has executed only grow."""
+    bounds = read[0]
+    return (0 if bounds.executed is None else len(bounds.executed)), bounds.end
 
 
 class StoppedWaiting(Exception):
@@ -86,6 +94,33 @@ class PairReader:
         self._fence(bounds)
         horizons = {side: self._horizon(side, bounds[side]) for side in SIDES}
         return {side: results[side][0] for side in SIDES}, horizons
+
+    def side_by_side(
+        self, lanes: Lanes, works: Sequence[Callable[[SnapshotReader, Side], T]]
+    ) -> list[tuple[dict[Side, T], dict[Side, Horizon]]]:
+        """
+        Do what ``within_snapshots`` does for each of *works*, at the same time, on a lane each.
+
+        Waits for all even where one fails; raises as ``within_snapshots`` then.
+        """
+
+        def one(
+            work: Callable[[SnapshotReader, Side], T],
+        ) -> Callable[[Workers], dict[Side, tuple[T, Bounds]]]:
+            return lambda workers: workers.both(lambda w: self._within_snapshot(w, work))
+
+        found = gathered([lanes.submit(one(work)) for work in works])
+        ends = {side: [read[side][1] for read in found] for side in SIDES}
+        self._fence({side: max(ends[side], key=lambda bounds: bounds.end) for side in SIDES})
+        horizons: list[dict[Side, Horizon]] = [{} for _ in found]
+        for side in SIDES:
+            # In the order in which they proved it: a read proves nothing once a later one has proven more (INV-3).
+            for bounds, horizon in sorted(zip(ends[side], horizons, strict=True), key=_proof):
+                horizon[side] = self._horizon(side, bounds)
+        return [
+            ({side: read[side][0] for side in SIDES}, horizon)
+            for read, horizon in zip(found, horizons, strict=True)
+        ]
 
     def origin(self, side: Side, seq: int) -> Origin | None:
         """Return what a transaction of *side* is called there; None where that is not known any more."""

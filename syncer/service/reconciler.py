@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 import structlog
 
@@ -28,6 +28,7 @@ from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedKey, ClaimedSpan
 from syncer.ledger.requests import AskedConflict
+from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.children import ChildFinder
 from syncer.service.chunks import ChunkComparer
@@ -37,12 +38,14 @@ from syncer.service.delivery import Deliverer
 from syncer.service.families import Families
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
+from syncer.service.lanes import Lanes
+from syncer.service.onesided import OneSided, Sorted, fits, sort_out
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.restoring import Restorer
-from syncer.service.sides import results
+from syncer.service.sending import ById, Cycle, Sender
 from syncer.service.small import SmallTables
 from syncer.service.throttle import Throttle
 from syncer.service.units import Units
@@ -57,8 +60,6 @@ SPELLINGS_AHEAD = 100
 """Keys due after those of a batch, looked at for other spellings of them: a rename marks two spellings one after the other."""
 CYCLE_BYTES = 16 << 20
 """Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
-
-ById = dict[int, dict[StoredKey, ClaimedKey]]
 
 
 class Reconciler:
@@ -80,16 +81,19 @@ class Reconciler:
         probe: Probe = no_probe,
         copier: RangeCopier | None = None,
         restorer: Restorer | None = None,
+        lanes: Lanes,
         customs: CustomRules | None = None,
         outside: Callable[[], Around] | None = None,
+        rows_to: Mapping[Side, BulkDelivery] | None = None,
         families: Families | None = None,
     ) -> None:
-        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle."""
+        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle; without *rows_to* all go one by one."""
         self._ledger = ledger
         self._catalog = catalog
         self._tables: Mapping[int, PairedTable] = catalog.flowing
         self._reader = reader
         self._deliveries = deliveries
+        self._sender = Sender(ledger, reader.workers, deliveries, rows_to, probe)
         self._clock = clock
         self._log = log
         self._stop = stop
@@ -99,7 +103,7 @@ class Reconciler:
         self._due: Sequence[ClaimedKey] = ()
         self.throttle = throttle
         self.chunks = ChunkComparer(
-            ledger, catalog, reader, sizer, throttle, clock, log, probe, copier
+            ledger, catalog, reader, lanes, sizer, throttle, clock, log, probe, copier
         )
         self._small = SmallTables(ledger, catalog, reader, throttle, log, probe)
         self._customs = customs
@@ -127,23 +131,56 @@ class Reconciler:
             StoppedWaiting: the run is ending.
         """
         self._listen()
+        self._guards.listen()
         self._tables = self._catalog.flowing
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         moved = self._children.find() or moved
         if self._families is not None:
             self._families.following.follow()
         now = self._clock.monotonic()
-        self._due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD, now)
+        self._due = self._claim(now)
         claimed = self._due[: self._batch_rows]
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
         span = self._ledger.claim_span(now)
+        if not claimed or span is not None:
+            moved = self._land() or moved
         if span is not None and self.throttle.free():
             moved = self._compare(span) or moved
+        if span is None:
+            self.chunks.rest()
         if not claimed and span is None:
             self._reader.prove_if_many()
         return moved
+
+    def _claim(self, now: float) -> list[ClaimedKey]:
+        """Return the keys that are due, but those that are being written."""
+        writing = self._sender.keys
+        due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD + len(writing), now)
+        return [one for one in due if (one.table_id, one.key) not in writing] if writing else due
+
+    def _land(self) -> bool:
+        """
+        Wait for what is being written; say whether anything was.
+
+        What could not be written together is decided and written one by one. Raises as ``step``.
+        """
+        landed = self._sender.land()
+        if landed is None:
+            return False
+        again = [
+            item
+            for one in landed.left
+            for item in self._plan(one.table, one.rows.keys, landed.cycle)
+        ]
+        if again:
+            self._carry_out(again, [], landed.cycle)
+        return True
+
+    def end(self) -> None:
+        """Wait for what is being written, whatever comes of it: the next start looks it up (INV-13)."""
+        self._sender.end()
 
     def _listen(self) -> None:
         """
@@ -202,6 +239,7 @@ class Reconciler:
                 hot_count += 1
         moved = self._cycle(plain, locking=False) if plain else False
         if hot:
+            self._land()  # locks of ours would wait for each other
             try:
                 moved = self._cycle(hot, locking=True) or moved
             except TransientDatabaseError:
@@ -215,42 +253,87 @@ class Reconciler:
     def _cycle(self, claims: ById, *, locking: bool) -> bool:
         """Read, fence, decide and deliver one set of keys."""
         self.cycles += 1
-        wanted: dict[int, list[Key]] = {}
-        for table_id, of_table in claims.items():
-            table = self._tables[table_id]
-            also = self._units.others(table, of_table)
-            wanted[table_id] = [table.load(key) for key in (*of_table, *also)]
+        others = {
+            table_id: self._units.others(self._tables[table_id], of_table)
+            for table_id, of_table in claims.items()
+        }
+        also = ((table_id, key) for table_id, keys in others.items() for key in keys)
+        if not self._sender.keys.isdisjoint(also):
+            self._land()  # as the claimed keys, none of these is being written
+        wanted = {
+            table_id: [self._tables[table_id].load(key) for key in (*of_table, *others[table_id])]
+            for table_id, of_table in claims.items()
+        }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
+        cycle = Cycle(rows, horizons, claims, self._outside())
         planned: list[Planned] = []
-        outside = self._outside()
-        for table_id, keys in wanted.items():
-            table = self._tables[table_id]
+        moving: list[OneSided] = []
+        for table_id, asked in wanted.items():
+            table, keys = self._tables[table_id], asked
             if not self._catalog.flows(table):
                 continue  # INV-21: a tailer has met a change of its definition since
-            found = {side: rows[side][table_id] for side in SIDES}
-            groups = self._reader.group(table, keys, found, self._waiting(table))
-            stored = [table.store(key) for group in groups for key in group.keys]
-            marks = self._ledger.marks_of(table_id, stored)
-            answers = self._answers.get(table_id)
-            images = None
-            if table.policy.needs_base:
-                images = self._ledger.images_of(table_id, marks)
-            decided = plan(
-                table,
-                groups,
-                marks,
-                horizons,
-                claims[table_id],
-                answers,
-                customs=self._customs,
-                outside=outside,
-                images=images,
-                origin=self._reader.origin,
-            )
-            decided = self._units.decide(table, decided, claims[table_id], outside)
-            planned += decided if self._families is None else self._families.turn(decided)
-        return self._carry_out(planned, horizons)
+            if not others[table_id] and self._may_move(table):
+                found = self._sort_out(table, keys, cycle)
+                moving += found.moving
+                keys = found.rest
+            if keys:
+                planned += self._plan(table, keys, cycle)
+        return self._carry_out(planned, moving, cycle)
+
+    def _may_move(self, table: PairedTable) -> bool:
+        """Say whether nothing but the rows themselves and their marks has a say in what becomes of them."""
+        table_id = table.table_id
+        return (
+            self._sender.takes_rows
+            and table_id not in self._answers
+            and table_id not in self._ledger.tables_with_key_changes()
+            and not self._guards.turns_back(table_id)
+            and fits(table)
+        )
+
+    def _sort_out(self, table: PairedTable, keys: Sequence[Key], cycle: Cycle) -> Sorted:
+        """Take those keys out that one side alone changed; whose rows are equal is settled."""
+        claims = cycle.claims[table.table_id]
+        asked = dict(zip(claims, keys, strict=True))
+        marks = self._ledger.one_sided(table.table_id, list(asked), cycle.lower)
+        rows = {side: cycle.rows[side][table.table_id] for side in SIDES}
+        found = sort_out(table, asked, rows, marks, claims)
+        if self._ambiguous:
+            for stored in chain(found.equal, *(one.stored for one in found.moving)):
+                self._ambiguous.pop((table.table_id, stored), None)
+        if found.equal:
+            # INV-6: rows equal, marks <= lower go on both sides.
+            self._ledger.clear(table.table_id, list(found.equal), cycle.lower, found.equal)
+            self._settled(table.table_id, found.equal)
+            cycle.settled += len(found.equal)
+        return found
+
+    def _plan(self, table: PairedTable, keys: Sequence[Key], cycle: Cycle) -> list[Planned]:
+        """Decide *keys* one by one."""
+        table_id = table.table_id
+        rows = {side: cycle.rows[side][table_id] for side in SIDES}
+        groups = self._reader.group(table, keys, rows, self._waiting(table))
+        stored = [table.store(key) for group in groups for key in group.keys]
+        marks = self._ledger.marks_of(table_id, stored)
+        images = self._ledger.images_of(table_id, marks) if table.policy.needs_base else None
+        claims = cycle.claims[table_id]
+        decided = plan(
+            table,
+            groups,
+            marks,
+            cycle.horizons,
+            claims,
+            self._answers.get(table_id),
+            customs=self._customs,
+            outside=cycle.outside,
+            images=images,
+            origin=self._reader.origin,
+        )
+        decided = self._units.decide(table, decided, claims, cycle.outside)
+        if self._families is not None:
+            decided = self._families.turn(decided)
+        return self._guards.turn_back(decided)
 
     def _waiting(self, table: PairedTable) -> list[Key]:
         """
@@ -265,26 +348,53 @@ class Reconciler:
         due = [one.key for one in self._due if one.table_id == table.table_id]
         return [table.load(key) for key in (*waiting, *due)]
 
-    def _carry_out(self, planned: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> bool:
-        lower = {side: horizons[side].lower for side in SIDES}
+    def _carry_out(self, planned: list[Planned], moving: list[OneSided], cycle: Cycle) -> bool:
+        """
+        Do what was decided.
+
+        What travels together is written while the next keys are read: those are others, and to their reads it is what
+        anybody writes meanwhile. Before anything else is done, and before the next intent, it has landed.
+        """
+        horizons, lower = cycle.horizons, cycle.lower
+        for one in moving:
+            _ = one.items  # made while the rows before them are being written
+        self._land()
+        apart = [one for one in moving if self._has_family(one)]
+        moving = [one for one in moving if one not in apart]
+        while True:
+            for one in apart:
+                planned += self._plan(one.table, one.rows.keys, cycle)
+            moving, apart = self._sender.may_move(moving, planned)
+            if not apart:
+                break
         by_verdict: dict[Verdict, list[Planned]] = defaultdict(list)
-        for item in self._guards.turn_back(planned):
+        for item in planned:
             by_verdict[item.decision.verdict].append(item)
             if item.base.why == DIFFER:
                 self._log.error("range.alarm", table=str(item.table.name), verdict=DIFFER)
             self._count_ambiguity(item)
         waiting = self._await_children(by_verdict, horizons)
         copies = by_verdict[Verdict.COPY]
-        by_verdict[Verdict.COPY], withheld = self._guards.sift(copies)
+        by_verdict[Verdict.COPY], withheld, moving = self._guards.sift(copies, moving)
         by_verdict[Verdict.HOLD] += withheld
         waiting += len(copies) - len(by_verdict[Verdict.COPY]) - len(withheld)
         self._clear_equal(by_verdict[Verdict.EQUAL], lower)
         for verdict in (Verdict.HOLD, Verdict.HALT, Verdict.SKIP):
             self._hold(by_verdict[verdict])
         self._alarm(by_verdict[Verdict.ALARM], horizons)
-        self._deliver(by_verdict[Verdict.COPY], lower)
+        copies = by_verdict[Verdict.COPY]
+        self._sender.send(copies, moving, cycle)
+        if copies:
+            self._land()
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
-        return len(planned) > undecided
+        return len(planned) > undecided or bool(moving) or cycle.settled > 0
+
+    def _has_family(self, one: OneSided) -> bool:
+        return self._families is not None and self._families.concerns(one.table, one.target)
+
+    def _settled(self, table_id: int, keys: Iterable[StoredKey]) -> None:
+        if self._families is not None:
+            self._families.settled(table_id, keys)
 
     def _await_children(
         self, by_verdict: dict[Verdict, list[Planned]], horizons: Mapping[Side, Horizon]
@@ -333,6 +443,7 @@ class Reconciler:
             by_table[item.table.table_id].update(dict.fromkeys(item.stored, present))
         for table_id, agreed in by_table.items():
             self._ledger.clear(table_id, list(agreed), lower, agreed)
+            self._settled(table_id, agreed)
         if agreed_by_both:
             self._ledger.add_counters(agreed_by_both)
 
@@ -372,28 +483,3 @@ class Reconciler:
                     for key in item.stored
                 ]
                 self._ledger.spill(side, marks)
-
-    def _deliver(self, copies: Sequence[Planned], lower: dict[Side, int]) -> None:
-        """INV-8: one intent per target, both in one ledger transaction, before anything is sent."""
-        parts = {side: [p for p in copies if p.target is side] for side in SIDES}
-        batches = {
-            side: self._deliveries[side].prepare(part, lower)
-            for side, part in parts.items()
-            if part
-        }
-        if not batches:
-            return
-        self._probe(Moment.INTENT_BEFORE, None)
-        self._ledger.begin_batches(list(batches.values()))
-        self._probe(Moment.INTENT_AFTER, None)
-        if len(batches) > 1:
-            self._probe(Moment.INTENT_BOTH, None)
-
-        results(
-            {
-                side: self._reader.workers[side].submit(
-                    partial(self._deliveries[side].deliver, parts[side], batch)
-                )
-                for side, batch in batches.items()
-            }
-        )

@@ -11,7 +11,8 @@ from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch
 from syncer.service.delivery import Deliverer
-from syncer.service.planned import Planned, operation, printable_key
+from syncer.service.planned import Planned, operation
+from syncer.service.tables import printable_key
 
 LINES_KEPT = 100_000
 

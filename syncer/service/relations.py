@@ -71,6 +71,14 @@ class References:
         """Return the foreign keys that a table has on *side*."""
         return [one for one in self._all(side) if one.child.table_id == child]
 
+    def has(self, number: int) -> bool:
+        """Say whether a table refers to another one, or is referred to, on either side."""
+        return any(
+            number in {one.parent.table_id, one.child.table_id}
+            for side in SIDES
+            for one in self._all(side)
+        )
+
     def _all(self, side: Side) -> tuple[Reference, ...]:
         with self._lock:
             flowing = self._flowing()

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from syncer.mysql.findings import Finding
+
 
 class SideStatus(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -121,6 +123,7 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
         measured_at: when, seconds since the epoch.
         skew_s: side B's clock minus side A's; the true value is within *skew_error_s* of it.
         a_lag_s, b_lag_s, a_behind_s, b_behind_s: see ``SideStatus``.
+        throttled_by: what whole-table work waited for; None: for nothing.
     """
 
     measured_at: float
@@ -130,6 +133,7 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
     b_lag_s: float | None = None
     a_behind_s: float | None = None
     b_behind_s: float | None = None
+    throttled_by: str | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +153,18 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     rows_compared: int = 0
     planned: tuple[str, ...] = ()
     message: str = ""
+
+
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``check`` found; errors stop a run, warnings name what is not promised."""
+
+    findings: tuple[Finding, ...]
+    tables: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No error was found."""
+        return not any(finding.level == "error" for finding in self.findings)
 
 
 class TableVerdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,7 @@ from syncer.ledger.records import (
     RestorationRecord,
     RestorationStatus,
 )
-from syncer.mysql.applier import ReadBackFailed
-from syncer.mysql.writing import Write
+from syncer.mysql.writing import ReadBackFailed, Write
 from syncer.service.answering import PERSON
 from syncer.service.delivery import Delivery
 

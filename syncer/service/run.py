@@ -24,17 +24,19 @@ from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
 from syncer.mysql.heartbeat import measure_clock
 from syncer.service.beginning import Beginning
+from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.checking import beating_sides
 from syncer.service.closing import conclude
 from syncer.service.copying import RangeCopier
 from syncer.service.customs import CustomRules
-from syncer.service.delivery import Deliverer, Delivery
+from syncer.service.delivery import Deliverer
 from syncer.service.endings import Goal
 from syncer.service.families import Families
 from syncer.service.heart import Heart
 from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
+from syncer.service.lanes import Lanes
 from syncer.service.loop import Loop
 from syncer.service.opening import open_ledger, open_sessions
 from syncer.service.positions import leap, start_position
@@ -293,7 +295,7 @@ class Run:
             side: (
                 rehearsal.delivery(side)
                 if rehearsal
-                else Delivery(
+                else BulkDelivery(
                     workers[side],
                     ledger,
                     config.pair_id,
@@ -313,8 +315,10 @@ class Run:
         sizer = ChunkSizer(
             target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
         )
+        lanes = Lanes(partial(Workers.of, config, sessions), engine.lanes)
+        stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
-        writers = {side: d for side, d in deliveries.items() if isinstance(d, Delivery)}
+        writers = {side: d for side, d in deliveries.items() if isinstance(d, BulkDelivery)}
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)
         replicas.start()
@@ -344,6 +348,8 @@ class Run:
             copier=copier,
             restorer=restorer,
             throttle=throttle,
+            lanes=lanes,
+            rows_to=writers or None,
             customs=customs,
             outside=partial(clocks, pulses, clock),
             families=families,
@@ -418,7 +424,7 @@ class Run:
         return conclude(
             loop.ending,
             source.snapshot(),
-            rows_read=workers.rows_read,
+            rows_read=workers.rows_read + lanes.rows_read,
             rows_compared=reconciler.rows_compared,
             planned=tuple(rehearsal.lines) if rehearsal else (),
         )

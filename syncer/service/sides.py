@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 class SideWorker:
     """
-    Runs reads and applies of one side, one at a time, on its own thread.
+    Runs reads of one side on one thread, applies on another: one of each at a time.
 
-    ``submit`` may be called from any thread; ``reader`` and ``applier_session`` only inside what is submitted. A session
-    that failed with a lost connection is opened anew at its next use.
+    ``submit`` and ``submit_apply`` may be called from any thread; ``reader`` only inside what is submitted to the first,
+    ``apply_session`` inside what is submitted to the second. A session that failed with a lost connection is opened anew at
+    its next use.
     """
 
     def __init__(
@@ -49,33 +50,41 @@ class SideWorker:
         self._lock_wait_s = lock_wait_s
         self._statement_timeout_s = statement_timeout_s
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"side-{side}")
+        self._applying = ThreadPoolExecutor(1, thread_name_prefix=f"apply-{side}")
         self._reader: SnapshotReader | None = None
         self._apply: Session | None = None
         self._applied_at = 0.0
         self.rows_read = 0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run *work* on the side's thread."""
-        return self._pool.submit(self._run, work)
+        """Run *work* on the side's thread for reads."""
+        return self._pool.submit(self._read, work)
 
-    def _run(self, work: Callable[[], T]) -> T:
+    def submit_apply(self, work: Callable[[], T]) -> Future[T]:
+        """Run *work* on the side's thread for applies."""
+        return self._applying.submit(self._write, work)
+
+    def _read(self, work: Callable[[], T]) -> T:
         try:
             return work()
         except (TransientDatabaseError, OutcomeUnknown):
-            self._drop_broken()
+            if self._reader is not None and not self._reader.session.is_open:
+                self._reader.session.close()
+                self._reader = None
             raise
         finally:
             if self._reader is not None:
                 self.rows_read += self._reader.rows_read
                 self._reader.rows_read = 0
 
-    def _drop_broken(self) -> None:
-        if self._reader is not None and not self._reader.session.is_open:
-            self._reader.session.close()
-            self._reader = None
-        if self._apply is not None and not self._apply.is_open:
-            self._apply.close()
-            self._apply = None
+    def _write(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except (TransientDatabaseError, OutcomeUnknown):
+            if self._apply is not None and not self._apply.is_open:
+                self._apply.close()
+                self._apply = None
+            raise
 
     def reader(self) -> SnapshotReader:
         """The session for reads, opened at first use."""
@@ -121,8 +130,9 @@ class SideWorker:
         return self.apply_session()
 
     def close(self) -> None:
-        """Close both sessions and end the thread; waits for what is running."""
+        """Close both sessions and end the threads; waits for what is running."""
         self._pool.shutdown(wait=True)
+        self._applying.shutdown(wait=True)
         if self._reader is not None:
             self._reader.session.close()
         if self._apply is not None:
@@ -183,10 +193,16 @@ def results(futures: Mapping[Side, Future[T]]) -> dict[Side, T]:
     One that can be tried again never hides one that cannot: an unknown outcome must end the cycle, or its intent would be
     forgotten at the next batch (INV-14).
     """
-    errors = [error for future in futures.values() if (error := future.exception()) is not None]
+    return dict(zip(futures, gathered(futures.values()), strict=True))
+
+
+def gathered(futures: Iterable[Future[T]]) -> list[T]:
+    """Do what ``results`` does, for any number of futures in their order."""
+    waited = list(futures)
+    errors = [error for future in waited if (error := future.exception()) is not None]
     if errors:
         raise min(errors, key=lambda error: isinstance(error, TransientDatabaseError))
-    return {side: future.result() for side, future in futures.items()}
+    return [future.result() for future in waited]
 
 
 def _bound(work: Callable[[SideWorker], T], worker: SideWorker) -> Callable[[], T]:

@@ -17,8 +17,8 @@ from syncer.errors import StatementRefused
 from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedSpan
 from syncer.mysql.reader import SnapshotReader
+from syncer.service.boundaries import CHUNK_BYTES
 from syncer.service.catalog import Catalog
-from syncer.service.chunks import CHUNK_BYTES
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.throttle import Throttle

@@ -24,15 +24,12 @@ from syncer.service.reconciler import Reconciler
 from syncer.service.reports import (
     BaselineProgress,
     ClockReport,
-    ConflictLine,
-    PausedLine,
     RunSnapshot,
     SideStatus,
 )
+from syncer.service.standing import CLOCKS, paused_lines, recent_conflicts
 
-RECENT_CONFLICTS = 8
 NOTE_EVERY_S = 5.0
-CLOCKS = "clocks"
 
 
 class SnapshotSource:
@@ -173,45 +170,6 @@ class SnapshotSource:
         )
 
 
-def paused_lines(ledger: Ledger) -> tuple[PausedLine, ...]:
-    """Return the tables that wait, longest first, then those that a guard has stopped."""
-    names = ledger.tables()
-    return (
-        *(
-            PausedLine(table=str(one.table), reason=one.reason, since=one.since)
-            for one in ledger.paused().values()
-        ),
-        *(
-            PausedLine(
-                table=str(names[stop.table_id]),
-                reason=f"stopped before writing to side {stop.target}: {stop.reason}; "
-                f"syncer guard confirm {names[stop.table_id]} lets it through, once, reject turns it back",
-                since=stop.since,
-                guard=True,
-            )
-            for stop in ledger.stops().values()
-            if not stop.confirmed
-        ),
-    )
-
-
-def recent_conflicts(ledger: Ledger, limit: int = RECENT_CONFLICTS) -> list[ConflictLine]:
-    """Return the newest journal entries, newest first."""
-    return [
-        ConflictLine(
-            conflict_id=record.conflict_id,
-            kind=str(record.entry.kind),
-            table=record.entry.table,
-            key=",".join(record.entry.key),
-            rule=record.entry.rule,
-            winner=record.entry.winner.value if record.entry.winner else None,
-            status=str(record.status),
-            possible=record.entry.possible,
-        )
-        for record in ledger.conflicts(limit=limit)
-    ]
-
-
 class Noter:
     """Writes measures down in the ledger now and then, and warns of clocks that differ."""
 
@@ -253,10 +211,5 @@ def _clock_report(taken: RunSnapshot, clock: Clock) -> ClockReport:
         b_lag_s=taken.b.lag_s,
         a_behind_s=taken.a.behind_s,
         b_behind_s=taken.b.behind_s,
+        throttled_by=taken.throttled_by,
     )
-
-
-def noted_clocks(ledger: Ledger) -> ClockReport | None:
-    """Return what a run wrote down last; None where none did."""
-    text = ledger.get_meta(CLOCKS)
-    return None if text is None else msgspec.json.decode(text, type=ClockReport)

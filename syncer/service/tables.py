@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from syncer.config import Config
+from syncer.core.key import Key
 from syncer.core.lint import holes
 from syncer.core.naming import clashes
 from syncer.core.pairing import PairedTable
@@ -14,6 +16,7 @@ from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql import statements
+from syncer.mysql.columns import key_text
 from syncer.mysql.connection import Session
 from syncer.mysql.introspect import list_tables, load_schemas
 
@@ -67,15 +70,13 @@ def select(config: Config, sessions: Mapping[Side, Session]) -> Selection:
             f"map: {name} and {owner} would both be {spelt.b.there(name)} on side b: map one elsewhere, or leave "
             f"{name} out with --ignore-tables"
         )
-    schemas = {
-        side: load_schemas(
-            sessions[side],
-            [name for name in names if name in listed[side]],
-            asked_key=config.key_for,
-            names=spelt.on(side),
-        )
-        for side in SIDES
-    }
+
+    def load(side: Side) -> dict[TableName, TableSchema]:
+        found = [name for name in names if name in listed[side]]
+        return load_schemas(sessions[side], found, asked_key=config.key_for, names=spelt.on(side))
+
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        schemas = dict(zip(SIDES, pool.map(load, SIDES), strict=True))
     _try_filters(config, sessions, schemas)
     mixed = len({sessions[side].flavor for side in SIDES}) > 1
     return Selection(names=names, schemas=schemas, mixed=mixed)
@@ -156,3 +157,8 @@ def pair_table(
         redacted=redacted,
         undo=not redacted and config.file.journal.undo_rows > 0,
     )
+
+
+def printable_key(table: PairedTable, key: Key) -> str:
+    """A key for a person's eyes."""
+    return ",".join(map(key_text, table.a.key_columns, key))

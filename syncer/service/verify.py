@@ -10,49 +10,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from syncer.clock import Clock
 from syncer.config import Config
-from syncer.core.chunking import ChunkSizer, IntegerSteps
 from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
-from syncer.errors import TransientDatabaseError
-from syncer.mysql.buckets import Division, unequal
 from syncer.mysql.connection import Session
 from syncer.mysql.reader import RowRead, is_unknown
-from syncer.service.chunks import (
-    DIVIDED_ROWS,
-    differing_keys,
-    learn,
-    next_boundary,
-    rows_per_chunk,
-)
+from syncer.service.lanes import Lanes
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
-from syncer.service.planned import printable_key
-from syncer.service.reports import BaselineProgress, Observer, TableVerdict, VerifyReport
+from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
-from syncer.service.tables import pair_tables, select
+from syncer.service.tables import pair_tables, printable_key, select
+from syncer.service.walk import Differing, Found, Progress, Walk
 
 LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)
 SAMPLES = 20
 RECHECK_KEYS = 1000
-
-
-_Differing = dict[Key, tuple[str | None, str | None]]
-"""Per key the digests of both sides' rows; None for no row."""
-
-
-class _Found(msgspec.Struct):
-    """Rows and differences of one table so far."""
-
-    table: PairedTable
-    rows: dict[Side, int]
-    chunks: int = 0
-    differing: _Differing = msgspec.field(default_factory=dict)
 
 
 def verify_tables(
@@ -68,39 +44,32 @@ def verify_tables(
     ids = {name: number for number, name in enumerate(selection.on_both)}
     paired = pair_tables(config, selection, ids)
     workers = Workers.of(config, sessions)
-    total = sum(max(t.a.rows, t.b.rows) for t in paired.values())
+    lanes = Lanes(lambda: Workers.of(config, sessions), config.engine.lanes)
     verdicts: dict[TableName, TableVerdict] = {}
-    walked: dict[TableName, _Found] = {}
-    done = 0
+    walked: dict[TableName, Found] = {}
+    progress = Progress(
+        observer, len(selection.names), sum(max(t.a.rows, t.b.rows) for t in paired.values())
+    )
+    walk = Walk(workers, lanes, config, stop, clock, progress)
     try:
         for name in selection.names:
             if name not in ids:
                 missing = next(s for s in SIDES if name not in selection.schemas[s])
                 verdicts[name] = _skipped(str(name), f"missing on side {missing}")
+                progress.tables_done += 1
                 continue
             table = paired[ids[name]]
             if not table.same_key:
                 surplus = compare_multisets(workers, table, stop, LOOK_AGAIN_S)
                 verdicts[name] = _of_multiset(str(name), surplus)
-                done += max(surplus.rows.values())
+                progress.tables_done += 1
+                progress.rows_done += max(surplus.rows.values())
                 continue
-
-            def tell(rows: int, table: PairedTable = table, before: int = done) -> None:
-                observer.verify_progress(
-                    BaselineProgress(
-                        tables_total=len(selection.names),
-                        tables_done=len(verdicts) + len(walked),
-                        rows_total=max(total, before + rows),
-                        rows_done=before + rows,
-                        table=str(table.name),
-                    )
-                )
-
-            found = _walk(workers, table, config, stop, clock, tell)
-            done += max(found.rows.values())
-            walked[name] = found
+            walked[name] = walk.through(table)
+        walk.finish()
         _look_again(workers, walked.values(), stop)
     finally:
+        lanes.close()
         workers.close()
     verdicts |= {name: _verdict(found) for name, found in walked.items()}
     return VerifyReport(
@@ -128,59 +97,7 @@ def _skipped(table: str, why: str) -> TableVerdict:
     )
 
 
-def _walk(
-    workers: Workers,
-    table: PairedTable,
-    config: Config,
-    stop: threading.Event,
-    clock: Clock,
-    tell: Callable[[int], None],
-) -> _Found:
-    """Compare chunk by chunk; differing keys are looked at again later."""
-    found = _Found(table, dict.fromkeys(SIDES, 0))
-    engine = config.engine
-    sizer = ChunkSizer(
-        target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
-    )
-    low: Key | None = None
-    steps = IntegerSteps()
-    while not stop.is_set():
-        at = clock.monotonic()
-        end = next_boundary(workers, table, low, None, rows_per_chunk(table, sizer), steps)
-        digests = workers.both(_digest_of(table, low, end))
-        if digests[Side.A] != digests[Side.B]:
-            fewest = min(digests[side][0] for side in SIDES)
-            found.differing |= _differing(workers, table, low, end, fewest)
-        for side in SIDES:
-            found.rows[side] += digests[side][0]
-        found.chunks += 1
-        learn(steps, table, low, end, max(digests[side][0] for side in SIDES))
-        sizer.took(max(digests[side][0] for side in SIDES), clock.monotonic() - at)
-        tell(max(found.rows.values()))
-        if end is None:
-            return found
-        low = end
-    raise TransientDatabaseError("stopped before the comparison was complete; start it again")
-
-
-def _differing(
-    workers: Workers, table: PairedTable, low: Key | None, high: Key | None, rows: int
-) -> _Differing:
-    """Find the keys that differ in a chunk of at least *rows* rows on each side; large ones by way of buckets."""
-    if rows < DIVIDED_ROWS:
-        read = workers.both(_rows_of(table, low, high))
-    else:
-        division = Division.of(low, high, rows, integer=table.integer_key)
-        buckets = workers.both(lambda worker: worker.reader().bucket_digests(table, division))
-        chosen = unequal(buckets[Side.A], buckets[Side.B])
-        read = workers.both(
-            lambda worker: worker.reader().digests_in_buckets(table, division, chosen)
-        )
-    a, b = read[Side.A], read[Side.B]
-    return {key: (a.get(key), b.get(key)) for key in differing_keys(read)}
-
-
-def _look_again(workers: Workers, walked: Iterable[_Found], stop: threading.Event) -> None:
+def _look_again(workers: Workers, walked: Iterable[Found], stop: threading.Event) -> None:
     """Look again at what differed in all tables; keep what stays different."""
     pending = [found for found in walked if found.differing]
     for pause_s in LOOK_AGAIN_S:
@@ -192,7 +109,7 @@ def _look_again(workers: Workers, walked: Iterable[_Found], stop: threading.Even
         pending = [found for found in pending if found.differing]
 
 
-def _verdict(found: _Found) -> TableVerdict:
+def _verdict(found: Found) -> TableVerdict:
     table, pending = found.table, found.differing
     return TableVerdict(
         table=str(table.name),
@@ -213,8 +130,8 @@ def _verdict(found: _Found) -> TableVerdict:
     )
 
 
-def _look(workers: Workers, table: PairedTable, pending: _Differing) -> _Differing:
-    still: _Differing = {}
+def _look(workers: Workers, table: PairedTable, pending: Differing) -> Differing:
+    still: Differing = {}
     keys = list(pending)
     for start in range(0, len(keys), RECHECK_KEYS):
         part = keys[start : start + RECHECK_KEYS]
@@ -226,18 +143,6 @@ def _look(workers: Workers, table: PairedTable, pending: _Differing) -> _Differi
             if scoped and now[0] != now[1]:
                 still[key] = now
     return still
-
-
-def _digest_of(
-    table: PairedTable, low: Key | None, high: Key | None
-) -> Callable[[SideWorker], tuple[int, int]]:
-    return lambda worker: worker.reader().chunk_digest(table, low, high)
-
-
-def _rows_of(
-    table: PairedTable, low: Key | None, high: Key | None
-) -> Callable[[SideWorker], dict[Key, str]]:
-    return lambda worker: worker.reader().digests_in_range(table, low, high)
 
 
 def _keys_of(table: PairedTable, keys: list[Key]) -> Callable[[SideWorker], dict[Key, RowRead]]:

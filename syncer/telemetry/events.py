@@ -45,6 +45,7 @@ DESCRIPTIONS = {
     "range.alarm": "rows differ of which no stream told (they are compared again), or what both agreed on does (a rule without it decides)",
     "cycle.retried": "a cycle could not be finished and is tried again",
     "batch.applied": "rows were written to a side",
+    "batch.divided": "rows of one side's changes go one by one",
     "batch.looked_up": "the outcome of a batch was looked up at its target",
     "guard.failed": "rows moved between the read and the write: nothing was written",
     "guard.stopped": "a table is about to get more writes of a kind than its guard allows: nothing was written, a person decides",

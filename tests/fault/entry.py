@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from syncer.cli.main import entry
 from syncer.core.side import Side
-from syncer.mysql import applier
+from syncer.mysql import applier, carrying
 from syncer.service import app
 from syncer.service.probes import Moment
 from syncer.service.run import Run
@@ -84,7 +84,7 @@ def probe_of(text: str) -> Probe:
 
 
 def probe_the_applier(probe: Probe) -> None:
-    """Call the probe at the two moments inside the applier's transaction."""
+    """Call the probe at the two moments inside a transaction at a target, of rows one by one and of many together."""
 
     def before(function: Callable[..., Any], moment: Moment) -> Callable[..., Any]:
         def probed(session: Any, *args: Any) -> Any:
@@ -101,8 +101,9 @@ def probe_the_applier(probe: Probe) -> None:
 
         return probed
 
-    applier._guard = before(applier._guard, Moment.APPLY_LOCKED)
-    applier._read_back = after(applier._read_back, Moment.APPLY_WRITTEN)
+    for module in (applier, carrying):
+        module._guard = before(module._guard, Moment.APPLY_LOCKED)
+        module._read_back = after(module._read_back, Moment.APPLY_WRITTEN)
 
 
 def main() -> None:

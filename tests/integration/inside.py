@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from syncer import config as configuration
+from syncer.service.probes import Probe, no_probe
 from syncer.service.run import Run, RunOptions
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Inside:
         clock: Clock | None = None,
         engine: dict[str, object] | None = None,
         sync: dict[str, object] | None = None,
+        probe: Probe = no_probe,
     ) -> None:
         a, b = product.urls
         config = configuration.load(
@@ -62,7 +64,7 @@ class Inside:
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self.watcher = Watcher()
-        run = Run(config, RunOptions(), self.watcher, self.stop, clock=clock)
+        run = Run(config, RunOptions(), self.watcher, self.stop, clock=clock, probe=probe)
 
         def body() -> None:
             try:

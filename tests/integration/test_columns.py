@@ -8,6 +8,7 @@ import pytest
 from syncer.core.literals import split_image
 from syncer.core.schema import TableName
 from syncer.core.side import Side
+from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import digests as digests_of
 from syncer.mysql import introspect, statements
@@ -173,6 +174,74 @@ def test_values_never_run_into_each_other(opened, database, one, other):
         session.execute(f"INSERT INTO {database}.t VALUES (1,{values})")
         seen.append(digests(session, schema))
     assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("varchar(9)", "varchar(9)"),
+        ("varchar(9)", "char(9) CHARACTER SET latin1 NOT NULL"),
+        ("varchar(9) CHARACTER SET gbk", "text"),
+        ("varbinary(9)", "varchar(9) NOT NULL"),
+        ("blob", "varchar(9)"),
+    ],
+)
+def test_no_two_rows_of_texts_share_a_digest(opened, database, one, other):
+    """Every pair of short texts of what a digest's own text is made of."""
+    signs = ["", *",~!1"]
+    texts = sorted({a + b for a in signs for b in signs})
+    here = [f"'{text}'" for text in texts]
+    values = ",".join(
+        f"({number},{a},{b})"
+        for a in [*here, "NULL"]
+        for b in (here if "NOT NULL" in other else [*here, "NULL"])
+        for number in ("NULL", "0", "1")
+    )
+    for session in opened.values():
+        session.execute(
+            f"CREATE TABLE {database}.t (id int PRIMARY KEY AUTO_INCREMENT, n int, v {one}, w {other})"
+        )
+        session.execute(f"INSERT INTO {database}.t (n, v, w) VALUES {values}")
+        schema = schema_of(session, database)
+        columns = schema.columns[1:]
+        row = digests_of.row_digest(columns, session.flavor)
+        [(rows, found)] = session.query(f"SELECT COUNT(*), COUNT(DISTINCT {row}) FROM {database}.t")
+        assert rows == found == values.count("(")
+
+
+def test_the_chunk_s_digest_is_one_number_whatever_it_is_made_by(opened, database):
+    """MySQL joins bytes, MariaDB numbers."""
+    found = set()
+    for session in opened.values():
+        session.execute(f"CREATE TABLE {database}.t (id int PRIMARY KEY, v varchar(20))")
+        schema = schema_of(session, database)
+        for values in ((), ("(1,'a'),(2,NULL),(3,'b')",)):
+            for some in values:
+                session.execute(f"INSERT INTO {database}.t VALUES {some}")
+            for flavor in (None, session.flavor):
+                digest = digests_of.chunk_digest(schema.columns, flavor)
+                small = digests_of.small_digest(
+                    schema.columns, flavor, f"FROM {database}.t LIMIT 99"
+                )
+                for text in (f"{digest} FROM {database}.t", small):
+                    [(rows, number)] = session.query(f"SELECT {text}")
+                    found.add((int(rows), int(number)))
+    assert sorted(rows for rows, _ in found) == [0, 3]
+    assert (0, 0) in found
+
+
+def test_a_packet_too_small_for_a_row_s_text_is_refused(opened):
+    """A text that is too long becomes NULL, and would be taken for one."""
+    session = opened[Side.A]
+    session.execute("SET @before = @@GLOBAL.max_allowed_packet")
+    session.execute("SET GLOBAL max_allowed_packet = 65536")
+    try:
+        with pytest.raises(
+            StatementRefused, match=r"side a .*65536 bytes, 524288 are needed: SET GLOBAL"
+        ):
+            Session.open(session.endpoint, Side.A, purpose="test")
+    finally:
+        session.execute("SET GLOBAL max_allowed_packet = @before")
 
 
 ZEROS = {

@@ -27,6 +27,12 @@ def test_a_baseline_waits_while_live_changes_flow(pair, database, product):
 
     wait_until("a live change travels", arrived)
     assert len(oracle.read_table(pair.b, database, "t")) == 1, "the baseline did not wait"
+
+    def told() -> tuple[bool, object]:
+        clocks = syncer.status()["clocks"]
+        return "Threads_running" in ((clocks or {}).get("throttled_by") or ""), clocks
+
+    wait_until("status says so too", told)
     running.stop().must(0)
     free = product("--max-load", "off", "--max-rows-per-second", "100000")
     free.ledger = syncer.ledger

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from syncer.core import onesided
 from syncer.core.decision import Decision, RowFact, Verdict, decide
 from syncer.core.lint import holes
 from syncer.core.mark import KeyMarks, Op, Reason, SideMarks, Touch
@@ -220,6 +221,17 @@ def test_a_change_that_is_overwritten_is_journaled(world):
         Policy(direction=Direction.A_TO_B),
     )
 )
+@example(
+    (
+        SideMarks(None, 0, 0, Reason.BASELINE),
+        SideMarks(None, 6, 6),  # beyond the rows: it says nothing of them
+        RowFact("x"),
+        RowFact(None),
+        Horizon(9, 9),
+        Horizon(5, 5),
+        Policy(direction=Direction.B_TO_A),
+    )
+)
 def test_nothing_is_deleted_on_a_guess(world):
     """Without an event that says so a row goes in one case only: a one-way baseline, and it is journaled."""
     a, b, row_a, row_b, ends_a, ends_b, policy = world
@@ -236,7 +248,11 @@ def test_nothing_is_deleted_on_a_guess(world):
     told = marks[found.winner].reason in {Reason.TRUNCATE, Reason.STATEMENT, Reason.CASCADE}
     # Both had the row, a cascade changed it at one side, and at the other it is gone without an event: a rule decided.
     unseen = marks[found.winner.other].reason is Reason.CASCADE and found.conflict is not None
-    reasons = {m.reason for m in (a, b) if m.inexact_first is not None}
+    reasons = {
+        m.reason
+        for m, ends in ((a, ends_a), (b, ends_b))
+        if m.inexact_first is not None and m.inexact_first <= ends.lower
+    }
     baseline = policy.direction.source is found.winner and reasons == {Reason.BASELINE}
     by_source = baseline and policy.presence is Presence.COPY and found.conflict is not None
     assert exactly or told or by_source or unseen
@@ -261,3 +277,36 @@ def test_marks_after_the_rows_change_nothing(world, side, beyond):
         assert with_later.verdict is Verdict.LATER
     else:
         assert with_later == found
+
+
+@given(touches(), st.sampled_from(SIDES), ROWS, ROWS, POLICIES, st.integers(0, 3), st.booleans())
+@settings(max_examples=EXAMPLES)
+def test_what_is_said_of_one_side_s_changes_is_what_is_decided(
+    touch, side, mine, other, policy, above, other_proven
+):
+    """``onesided.verdict`` stands for ``decide`` where one side alone has marks, all of them proven."""
+    if not onesided.may_be(policy, side):
+        return
+    said = onesided.verdict(
+        touch.first_op,
+        mine.digest,
+        other.digest,
+        one_way=policy.direction.source is not None,
+    )
+    if said is None:
+        return
+    marks = {side: SideMarks(touch), side.other: SideMarks()}
+    ends = Horizon(touch.last_seq, touch.last_seq + above)
+    theirs = Horizon(5, 7) if other_proven else Horizon(NOTHING, 7)
+    found = decide(
+        KeyMarks(marks[Side.A], marks[Side.B]),
+        {side: mine, side.other: other},
+        {side: ends, side.other: theirs},
+        policy,
+    )
+    assert found.verdict is said
+    assert found.conflict is None
+    assert found.merged is None
+    assert not found.keeps
+    if said is Verdict.COPY:
+        assert found.winner is side

@@ -369,6 +369,27 @@ class LedgerMachine(RuleBasedStateMachine):
                 for side in SIDES:
                     self.compare(marks.of(side), expected.of(side))
 
+    @rule(data=st.data(), text=st.booleans())
+    def ask_for_one_sided_keys(self, data, text):
+        """A key that is said to be of one side has the marks that this means; one that has them, and no span, is said to be."""
+        table = self.u if text else self.t
+        lower = dict.fromkeys(SIDES, -1) | self.lower(data)
+        keys = self.keys_of(table)
+        said = self.ledger.one_sided(table, keys, lower)
+        spans = any(at[0] == table for at in self.ref.spans)
+        for key, marks in self.ledger.marks_of(table, keys).items():
+            sides = [side for side in SIDES if marks.of(side) != SideMarks()]
+            exact = marks.of(sides[0]).exact if len(sides) == 1 else None
+            of_one = (
+                exact is not None
+                and marks.of(sides[0]) == SideMarks(exact)
+                and exact.last_seq <= lower[sides[0]]
+                and not spans
+            )
+            for side in SIDES:
+                found = said.get(side, {}).get(key)
+                assert found == (exact.first_op if of_one and side is sides[0] else None)
+
     @staticmethod
     def compare(found, expected):
         assert found.exact == expected.exact

@@ -79,7 +79,8 @@ def command(**given: Any) -> int:
     if given["once"] and given["until_in_sync"]:
         raise click.UsageError("--once and --until-in-sync exclude each other")
     config = options.load(given)
-    from syncer.service.app import RunOptions, run
+    from syncer.service.app import run
+    from syncer.service.run import RunOptions
 
     asked = RunOptions(
         until_in_sync=given["until_in_sync"],

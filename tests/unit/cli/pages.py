@@ -20,7 +20,9 @@ BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTA
 
 def commands(group=cli, prefix="syncer"):
     """Yield (full name, command) of every command, groups left out."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         full = f"{prefix} {name}"
         if isinstance(command, click.Group):
             yield from commands(command, full)

@@ -7,8 +7,7 @@ import pytest
 from syncer.cli import output
 from syncer.core.side import Side
 from syncer.mysql.findings import Finding, Level
-from syncer.service.app import CheckReport
-from syncer.service.reports import RunReport, TableVerdict, VerifyReport
+from syncer.service.reports import CheckReport, RunReport, TableVerdict, VerifyReport
 from tests.unit.cli.test_display import snapshot
 
 FINDINGS = (

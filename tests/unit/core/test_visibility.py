@@ -64,6 +64,19 @@ def test_proven_transactions_are_forgotten_and_stay_proven():
     assert log.lower_by_gtids(GtidSet(f"{U}:1-2")) == 2
 
 
+def test_a_read_that_began_before_another_one_has_proven_more_proves_nothing():
+    """Chunks are read side by side: what the later read has proven may not be in the rows of the earlier one."""
+    log = mysql(f"{U}:1", f"{U}:2", f"{U}:3", f"{V}:1")
+    assert log.lower_by_gtids(GtidSet(f"{U}:1-3")) == 3
+    assert log.lower_by_gtids(GtidSet(f"{U}:1-2")) == NOTHING
+    assert log.lower_by_gtids(GtidSet(f"{U}:1-2,{V}:1")) == NOTHING
+    assert log.lower_by_gtids(GtidSet(f"{U}:1-3")) == 3
+    log = mariadb(3)
+    assert log.lower_by_coordinate(at(250)) == 2
+    assert log.lower_by_coordinate(at(150)) == NOTHING
+    assert log.lower_by_coordinate(at(200)) == 2
+
+
 def test_a_transaction_without_a_gtid_goes_with_those_before_it():
     """An incident is logged without one; it changes no row, and it must not end the run."""
     log = mysql(f"{U}:1", "", f"{U}:2")

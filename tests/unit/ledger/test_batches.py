@@ -1,3 +1,5 @@
+import shutil
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from syncer.core.record import BatchItem
 from syncer.core.side import Side
 from syncer.errors import LedgerError
 from syncer.ledger.records import Batch, ConflictEntry, ConflictStatus, CopiedRange, IntentItem
+from tests.unit.ledger.bench import Bench
 
 A, B = Side.A, Side.B
 
@@ -64,6 +67,44 @@ def test_open_batches_come_back_whole(bench):
     assert bench.ledger.open_batches() == batches
     assert not bench.ledger.is_empty()
     assert statuses(bench) == [ConflictStatus.PENDING]
+
+
+def test_an_intent_waits_for_the_disk_and_its_outcome_does_not(bench):
+    """INV-8. The outcome is durable with the next intent, before anything else is sent to the target."""
+    said = []
+    first, second = batch_of(bench, 1), batch_of(bench, 2)
+    bench.ledger._db.set_trace_callback(said.append)
+    for work, waits in (
+        (lambda: bench.ledger.begin_batches([first]), True),
+        (lambda: bench.ledger.finish(first.batch_id, {0}), False),
+        (lambda: bench.ledger.begin_batches([second]), True),
+        (lambda: bench.ledger.drop(second.batch_id), False),
+    ):
+        said.clear()
+        work()
+        assert any("FULL" in statement for statement in said) is waits
+
+
+def test_an_outcome_that_a_power_failure_took_is_open_again(bench, tmp_path):
+    """INV-13: then the target is asked."""
+    first, second = batch_of(bench, 1), batch_of(bench, 2)
+    bench.ledger.begin_batches([first])
+    lost = copied(bench, tmp_path / "lost")
+    bench.ledger.finish(first.batch_id, {0})
+    bench.ledger.begin_batches([second])
+    kept = copied(bench, tmp_path / "kept")
+    bench.ledger.finish(second.batch_id, {0})
+    assert [batch.batch_id for batch in lost.ledger.open_batches()] == [first.batch_id]
+    assert [batch.batch_id for batch in kept.ledger.open_batches()] == [second.batch_id]
+
+
+def copied(bench, folder):
+    """The ledger as it is on the disk now."""
+    folder.mkdir()
+    for path in bench.path.parent.glob(bench.path.name + "*"):
+        if not path.name.endswith((".lock", "-shm")):
+            shutil.copyfile(path, folder / path.name)
+    return Bench(folder / bench.path.name)
 
 
 def test_batches_begin_all_or_none(bench):

@@ -59,9 +59,13 @@ class Watched:
             for k in keys
         ]
 
+    def turn_back(self, items):
+        self.guards.listen()
+        return self.guards.turn_back(items)
+
     def sift(self, items):
         """Give the numbers of what is written, held and left."""
-        free, held = self.guards.sift(self.guards.turn_back(items))
+        free, held, _ = self.guards.sift(self.turn_back(items))
         return len(free), len(held), len(items) - len(free) - len(held)
 
     def write(self, op, count):
@@ -81,7 +85,7 @@ def test_without_a_guard_everything_passes(bench):
 
 def test_what_a_side_never_gets_is_held_with_the_reason(bench):
     watched = Watched(bench, forbid_b=(WriteKind.DELETE,))
-    free, held = watched.guards.sift([*watched.deletes(1), *watched.updates(2)])
+    free, held, _ = watched.guards.sift([*watched.deletes(1), *watched.updates(2)])
     assert [item.stored for item in free] == [(2,)]
     (item,) = held
     assert item.decision.verdict is Verdict.HOLD
@@ -217,14 +221,14 @@ def of(watched, marks, *, here=None, there="x", **decision):
 def test_what_was_turned_back_stands_on_the_other_side(bench, marks):
     watched = Watched(bench, deletes=Limit(rows=2))
     stopped_by(bench)
-    (item,) = watched.guards.turn_back([of(watched, marks)])
+    (item,) = watched.turn_back([of(watched, marks)])
     assert (item.decision.winner, item.target, item.actor) == (B, A, "ann")
     assert (item.decision.conflict, item.decision.path) == (ConflictKind.GUARD, "reject")
     assert item.decision.rule == "guard reject by ann"
     # What both changed was counted with it, and so no guard counts the way back.
     held = of(watched, marks, verdict=Verdict.HOLD, winner=None)
-    assert watched.guards.turn_back([held])[0].decision == item.decision
-    assert watched.guards.sift([item] * 9) == ([item] * 9, [])
+    assert watched.turn_back([held])[0].decision == item.decision
+    assert watched.guards.sift([item] * 9) == ([item] * 9, [], [])
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,7 @@ def test_what_was_not_counted_is_decided_as_ever(bench, marks, facts):
     watched = Watched(bench)
     stopped_by(bench)
     item = of(watched, marks, **facts)
-    assert watched.guards.turn_back([item]) == [item]
+    assert watched.turn_back([item]) == [item]
 
 
 def test_updates_are_turned_back_as_updates(bench):
@@ -256,7 +260,7 @@ def test_updates_are_turned_back_as_updates(bench):
     stopped_by(bench, Op.UPDATE)
     changed = of(watched, KeyMarks(exact("u")), here="y")
     gone = of(watched, KeyMarks(exact("d")))
-    found = watched.guards.turn_back([changed, gone])
+    found = watched.turn_back([changed, gone])
     assert [item.decision.path for item in found] == ["reject", ""]
 
 
@@ -271,7 +275,7 @@ def test_a_row_about_which_a_person_was_asked_before_was_not_counted(bench):
     stopped_by(bench)
     assert bench.claimed() == []
     item = of(watched, KeyMarks(exact("d")))
-    assert watched.guards.turn_back([item]) == [item]
+    assert watched.turn_back([item]) == [item]
     # One that was held in the cycle in which the table was stopped is decided with the others.
     bench.mark(A, 2, op=Op.DELETE)
     bench.ledger.end_rejection(bench.ledger.rejections()[0])
@@ -305,9 +309,9 @@ def test_what_is_turned_back_while_a_cycle_decides_is_not_written_in_it(bench):
     watched = Watched(bench, deletes=Limit(rows=10))
     bench.mark(A, 1, 30, op=Op.DELETE)
     assert watched.sift(watched.deletes(*range(1, 9))) == (0, 0, 8)
-    decided = watched.guards.turn_back(watched.deletes(*range(1, 9)))
+    decided = watched.turn_back(watched.deletes(*range(1, 9)))
     reject_now(bench)
-    assert watched.guards.sift(decided) == ([], [])
+    assert watched.guards.sift(decided) == ([], [], [])
     assert not watched.stopped, "nobody is to answer twice"
     assert bench.ledger.rejections() != ()
 

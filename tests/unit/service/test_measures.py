@@ -7,7 +7,8 @@ from syncer.core.side import Side
 from syncer.mysql.preflight import SKEW_WARNING_S
 from syncer.service.pulse import Pulse, skew
 from syncer.service.reports import BaselineProgress, RunSnapshot, SideStatus
-from syncer.service.snapshot import NOTE_EVERY_S, Noter, noted_clocks
+from syncer.service.snapshot import NOTE_EVERY_S, Noter
+from syncer.service.standing import noted_clocks
 from tests.unit.ledger.bench import Bench
 
 

@@ -14,9 +14,10 @@ from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey
 from syncer.ledger.requests import AskedConflict, Resolution
 from syncer.mysql.reader import RowRead
-from syncer.service.planned import Planned, operation, printable_key
+from syncer.service.planned import Planned, operation
 from syncer.service.planning import answered, join_marks, plan
 from syncer.service.reading import KeyGroup
+from syncer.service.tables import printable_key
 from tests.unit.core.facts import both, exact, inexact, policy, touch
 from tests.unit.core.schemas import column, paired, table, text
 

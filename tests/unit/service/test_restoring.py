@@ -13,8 +13,7 @@ from syncer.core.side import Direction, Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger.records import ConflictStatus, RestorationStatus
 from syncer.ledger.restorations import ask_back, revert
-from syncer.mysql.applier import ReadBackFailed
-from syncer.mysql.writing import GuardMissed
+from syncer.mysql.writing import GuardMissed, ReadBackFailed
 from syncer.service.restoring import Restorer
 from tests.unit.core.facts import policy
 from tests.unit.ledger.bench import Bench

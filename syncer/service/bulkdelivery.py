@@ -1,0 +1,128 @@
+"""
+Deliveries of many rows as one: changes of one side, and ranges that the target has no row of.
+
+Each is one guarded transaction with its intent, as any delivery; what is in the way of one is found out one by one, elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+
+from syncer.core.pairing import PairedTable
+from syncer.core.side import Side
+from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
+from syncer.ledger.records import Batch
+from syncer.mysql.applier import apply_ranges
+from syncer.mysql.carrying import carry_rows
+from syncer.mysql.reader import ChunkValues
+from syncer.mysql.writing import GuardMissed, ReadBackFailed
+from syncer.service.delivery import LATENCIES_KEPT, Delivery
+from syncer.service.onesided import OneSided
+from syncer.service.oversize import may_be_above_packet
+from syncer.service.planned import WORDS
+from syncer.service.probes import Moment
+
+
+class BulkDelivery(Delivery):
+    """Delivers the decisions of one target, in bulk where it can; threads as in ``Delivery``."""
+
+    def deliver_ranges(
+        self, table: PairedTable, found: Sequence[ChunkValues], batch: Batch
+    ) -> bool:
+        """
+        Deliver a persisted intent of ranges that follow each other; say whether they were written.
+
+        Where they were not, nothing has changed: they are to be compared key by key. Raises as ``deliver``.
+        """
+        self._probe(Moment.APPLY_BEFORE, self.target)
+        try:
+            apply_ranges(
+                self._worker.apply_session(),
+                pair_id=self._pair_id,
+                epoch=self._epoch,
+                batch_id=batch.batch_id,
+                table=table,
+                found=found,
+            )
+        except (StatementRefused, ReadBackFailed) as error:
+            self._ledger.drop(batch.batch_id)
+            self._log.debug("range.refused", table=str(table.name), reason=error.code)
+            return False
+        except TransientDatabaseError:
+            # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
+            self._ledger.drop(batch.batch_id)
+            raise
+        except OutcomeUnknown:
+            if not self._look_up(batch):
+                self._ledger.drop(batch.batch_id)
+                return False
+        self._probe(Moment.APPLY_COMMITTED, self.target)
+        self._ledger.finish(batch.batch_id, (0,))
+        self._probe(Moment.APPLY_FINISHED, self.target)
+        rows = sum(part.rows for part in found)
+        self._count({"insert": rows})
+        self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
+        return True
+
+    def deletes_alone(self, table: PairedTable) -> bool:
+        """Say whether the target deletes nothing together with a row of *table*."""
+        return not self._dependents().get(table.table_id)
+
+    def prepare_rows(self, moving: Sequence[OneSided], lower: dict[Side, int]) -> Batch:
+        """Make the intent of *moving*, as ``prepare`` does."""
+        return Batch(
+            batch_id=self._ledger.next_batch_id(),
+            target=self.target,
+            lower=lower,
+            items=tuple(chain.from_iterable(one.items for one in moving)),
+        )
+
+    def deliver_rows(self, moving: Sequence[OneSided], batch: Batch) -> bool:
+        """
+        Deliver a persisted intent of changes of one side; say whether nothing more is to be done about them for now.
+
+        Where that is not so nothing has changed, and they are to be decided and delivered one by one. Raises as ``deliver``.
+        """
+        self._probe(Moment.APPLY_BEFORE, self.target)
+        try:
+            session = self._worker.apply_session()
+            if any(
+                may_be_above_packet(one.table, one.rows.longest(), session.most_bytes)
+                for one in moving
+            ):
+                self._ledger.drop(batch.batch_id)
+                return False
+            carry_rows(
+                session,
+                pair_id=self._pair_id,
+                epoch=self._epoch,
+                batch_id=batch.batch_id,
+                tables=[one.rows for one in moving],
+            )
+        except (GuardMissed, ReadBackFailed, StatementRefused) as error:
+            self._ledger.drop(batch.batch_id)
+            self._log.debug("batch.divided", rows=len(batch.items), reason=error.code)
+            return False
+        except TransientDatabaseError:
+            # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
+            self._ledger.drop(batch.batch_id)
+            raise
+        except OutcomeUnknown:
+            if not self._look_up(batch):
+                self._ledger.drop(batch.batch_id)
+                return True  # the marks are there: it is read again
+        self._probe(Moment.APPLY_COMMITTED, self.target)
+        self._ledger.finish(batch.batch_id, range(len(batch.items)))
+        self._probe(Moment.APPLY_FINISHED, self.target)
+        self._misses = 0
+        counts: Counter[str] = Counter()
+        for one in moving:
+            for op, count in one.rows.counts().items():
+                counts[WORDS[op]] += count
+                self.written[one.table.table_id, op] += count
+            self._time(one.marked_at[-LATENCIES_KEPT:])
+        self._count(+counts)
+        self._log.debug("batch.applied", rows=len(batch.items), generation=batch.batch_id)
+        return True

@@ -1,0 +1,188 @@
+"""One walk through tables, chunk by chunk and several at a time: which keys differ, as of one look. Read-only, and without proof."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
+
+import msgspec
+
+from syncer.clock import Clock
+from syncer.config import Config
+from syncer.core.chunking import ChunkSizer, IntegerSteps
+from syncer.core.key import Key
+from syncer.core.pairing import PairedTable
+from syncer.core.side import SIDES, Side
+from syncer.errors import TransientDatabaseError
+from syncer.mysql.buckets import Division, unequal
+from syncer.service.boundaries import (
+    DIVIDED_ROWS,
+    differing_keys,
+    learn,
+    next_boundary,
+    rows_per_chunk,
+)
+from syncer.service.lanes import Lanes
+from syncer.service.reports import BaselineProgress, Observer
+from syncer.service.sides import SideWorker, Workers
+
+Differing = dict[Key, tuple[str | None, str | None]]
+"""Per key the digests of both sides' rows; None for no row."""
+
+
+class Found(msgspec.Struct):
+    """Rows and differences of one table so far."""
+
+    table: PairedTable
+    rows: dict[Side, int]
+    chunks: int = 0
+    differing: Differing = msgspec.field(default_factory=dict)
+
+
+class Progress:
+    """What an observer is told."""
+
+    def __init__(self, observer: Observer, tables: int, rows: int) -> None:
+        self._observer = observer
+        self._tables = tables
+        self._rows = rows
+        self.tables_done = self.rows_done = 0
+
+    def tell(self, table: PairedTable) -> None:
+        self._observer.verify_progress(
+            BaselineProgress(
+                tables_total=self._tables,
+                tables_done=self.tables_done,
+                rows_total=max(self._rows, self.rows_done),
+                rows_done=self.rows_done,
+                table=str(table.name),
+            )
+        )
+
+
+class _Compared(msgspec.Struct, frozen=True):
+    """One chunk, looked at once."""
+
+    low: Key | None
+    end: Key | None
+    rows: dict[Side, int]
+    differing: Differing
+    seconds: float
+
+
+class Walk:
+    """Goes through tables chunk by chunk, several at a time; differing keys are looked at again later."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        lanes: Lanes,
+        config: Config,
+        stop: threading.Event,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        """*workers* find out where chunks end; they are read on *lanes*."""
+        engine = config.engine
+        self._workers = workers
+        self._lanes = lanes
+        self._stop = stop
+        self._clock = clock
+        self._progress = progress
+        self._sizer = ChunkSizer(
+            target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
+        )
+        self._reading: dict[Future[_Compared], tuple[Found, IntegerSteps]] = {}
+
+    def through(self, table: PairedTable) -> Found:
+        """
+        Have all of *table* compared; what is returned is whole after ``finish``.
+
+        Raises TransientDatabaseError where a server failed or the comparison was stopped.
+        """
+        found = Found(table, dict.fromkeys(SIDES, 0))
+        steps = IntegerSteps()
+        low: Key | None = None
+        while True:
+            if self._stop.is_set():
+                raise TransientDatabaseError(
+                    "stopped before the comparison was complete; start it again"
+                )
+            rows = rows_per_chunk(table, self._sizer)
+            end = next_boundary(self._workers, table, low, None, rows, steps)
+            work = partial(_compare, table=table, low=low, end=end, clock=self._clock)
+            self._reading[self._lanes.submit(work)] = found, steps
+            self._collect(self._lanes.count)
+            if end is None:
+                return found
+            low = end
+
+    def finish(self) -> None:
+        """Wait for all that is being read. Raises as ``through``."""
+        self._collect(0)
+
+    def _collect(self, most: int) -> None:
+        """Take what has been read, until no more than *most* chunks are being read."""
+        while len(self._reading) > most:
+            done, _ = wait(self._reading, return_when=FIRST_COMPLETED)
+            for future in done:
+                found, steps = self._reading.pop(future)
+                self._take(future.result(), found, steps)
+
+    def _take(self, chunk: _Compared, found: Found, steps: IntegerSteps) -> None:
+        found.differing |= chunk.differing
+        for side in SIDES:
+            found.rows[side] += chunk.rows[side]
+        found.chunks += 1
+        rows = max(chunk.rows.values())
+        learn(steps, found.table, chunk.low, chunk.end, rows)
+        self._sizer.took(rows, chunk.seconds)
+        if chunk.end is None:
+            self._progress.tables_done += 1
+        self._progress.rows_done += rows
+        self._progress.tell(found.table)
+
+
+def _compare(
+    workers: Workers, *, table: PairedTable, low: Key | None, end: Key | None, clock: Clock
+) -> _Compared:
+    at = clock.monotonic()
+    digests = workers.both(_digest_of(table, low, end))
+    seconds = clock.monotonic() - at
+    differing: Differing = {}
+    if digests[Side.A] != digests[Side.B]:
+        fewest = min(digests[side][0] for side in SIDES)
+        differing = _differing(workers, table, low, end, fewest)
+    rows = {side: digests[side][0] for side in SIDES}
+    return _Compared(low, end, rows, differing, seconds)
+
+
+def _differing(
+    workers: Workers, table: PairedTable, low: Key | None, high: Key | None, rows: int
+) -> Differing:
+    """Find the keys that differ in a chunk of at least *rows* rows on each side; large ones by way of buckets."""
+    if rows < DIVIDED_ROWS:
+        read = workers.both(_rows_of(table, low, high))
+    else:
+        division = Division.of(low, high, rows, integer=table.integer_key)
+        buckets = workers.both(lambda worker: worker.reader().bucket_digests(table, division))
+        chosen = unequal(buckets[Side.A], buckets[Side.B])
+        read = workers.both(
+            lambda worker: worker.reader().digests_in_buckets(table, division, chosen)
+        )
+    a, b = read[Side.A], read[Side.B]
+    return {key: (a.get(key), b.get(key)) for key in differing_keys(read)}
+
+
+def _digest_of(
+    table: PairedTable, low: Key | None, high: Key | None
+) -> Callable[[SideWorker], tuple[int, int]]:
+    return lambda worker: worker.reader().chunk_digest(table, low, high)
+
+
+def _rows_of(
+    table: PairedTable, low: Key | None, high: Key | None
+) -> Callable[[SideWorker], dict[Key, str]]:
+    return lambda worker: worker.reader().digests_in_range(table, low, high)

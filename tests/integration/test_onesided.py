@@ -1,0 +1,146 @@
+"""Changes of one side travel together; whatever is in the way of one of them is found, and the others arrive."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from syncer.core.side import Side
+from syncer.service import bulkdelivery
+from syncer.service.probes import Moment
+from testbed import oracle
+from tests.integration.inside import Inside
+
+ROWS = 300
+CREATE = "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, u INT NULL, note VARCHAR(40))"
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """Give the number of rows of every delivery that went through as one."""
+    found = []
+    carry = bulkdelivery.carry_rows
+
+    def counted(session, **given):
+        carry(session, **given)
+        found.append(sum(len(one.keys) for one in given["tables"]))
+
+    monkeypatch.setattr(bulkdelivery, "carry_rows", counted)
+    return found
+
+
+@pytest.fixture
+def running(pair, database, make_product, quiet):
+    """Give ``running(policy) -> (product, run)`` for a table that is equal on both sides."""
+    pair.script(
+        CREATE,
+        f"INSERT INTO t VALUES {','.join(f'({i},{i},{i},NULL)' for i in range(ROWS))}",
+        db=database,
+    )
+    product = make_product(pair, tables=f"{database}.*")
+    runs = []
+
+    def start(policy=None, probe=None):
+        inside = Inside(product, policy, probe=probe or (lambda _moment, _side: None))
+        runs.append(inside)
+        product.settled()
+        return product, inside
+
+    yield start
+    for inside in runs:
+        inside.end()
+
+
+def change_all(pair, database):
+    """One transaction: 100 rows are updated, 100 deleted, 100 inserted."""
+    pair.a.script(
+        "START TRANSACTION",
+        "UPDATE t SET n = n + 1000 WHERE id < 100",
+        "DELETE FROM t WHERE id BETWEEN 100 AND 199",
+        f"INSERT INTO t SELECT id + {ROWS}, n, NULL, 'new' FROM t WHERE id < 100",
+        "COMMIT",
+        db=database,
+    )
+
+
+def test_inserts_updates_and_deletes_arrive_in_one_transaction(pair, database, running, together):
+    product, _ = running()
+    change_all(pair, database)
+    product.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert together == [300]
+    assert product.conflicts() == []
+
+
+def test_a_row_that_moves_between_the_read_and_the_write_is_not_overwritten_unseen(
+    pair, database, running, together
+):
+    """INV-9: the guard of all finds that one of them moved, and it is decided with what moved it."""
+    moved = []
+
+    def probe(moment, _side):
+        if moment is Moment.INTENT_AFTER and not moved:
+            moved.append(7)
+            pair.b.script("UPDATE t SET note = 'mine' WHERE id = 7", db=database)
+
+    product, _ = running({"rule": "prefer:b"}, probe)
+    change_all(pair, database)
+    product.settled()
+    assert moved
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert found["t"][0][7,] == (7, 7, 7, "mine")
+    [entry] = product.conflicts()
+    assert (entry.kind, entry.key, entry.winner) == ("update_update", ("7",), "b")
+    assert entry.value("a", "n") == "1007"
+
+
+def test_a_row_that_another_one_is_in_the_way_of_is_held_alone(pair, database, running, together):
+    pair.b.script("ALTER TABLE t ADD UNIQUE KEY (u)", db=database)
+    product, _ = running()
+    pair.a.script("UPDATE t SET u = IF(id = 5, 77, u), n = n + 1000 WHERE id < 50", db=database)
+    product.settled()
+    held = product.conflicts("held")
+    assert [(entry.kind, entry.key) for entry in held] == [("unique_violation", ("5",))]
+    found = oracle.read_pair(pair, database)
+    assert [line for line in oracle.differences(found) if "(5,)" not in line] == []
+
+
+def test_a_row_that_becomes_something_else_is_held_alone(pair, database, running, together):
+    """INV-15: what is read back of all is not what was meant."""
+    pair.b.script(
+        "CREATE TRIGGER bend BEFORE UPDATE ON t FOR EACH ROW SET NEW.note = IF(NEW.id = 5, 'bent', NEW.note)",
+        db=database,
+    )
+    product, _ = running()
+    pair.a.script("UPDATE t SET n = n + 1000 WHERE id < 50", db=database)
+    product.settled()
+    held = product.conflicts("held")
+    assert [(entry.kind, entry.key) for entry in held] == [("read_back", ("5",))]
+    found = oracle.read_pair(pair, database)
+    assert [line for line in oracle.differences(found) if "(5,)" not in line] == []
+
+
+def test_what_is_decided_otherwise_takes_the_whole_transaction_with_it(
+    pair, database, running, together
+):
+    """A user's transaction is not torn apart because one of its rows was changed on the other side, too."""
+    armed, saved = threading.Event(), threading.Event()
+
+    def probe(moment, side):
+        """Let side B's change be known only once side A's transaction is: all of it is claimed at once."""
+        if armed.is_set() and moment is Moment.RECORD_AFTER and side is Side.A:
+            saved.set()
+        if armed.is_set() and moment is Moment.RECORD_BEFORE and side is Side.B:
+            assert saved.wait(60)
+
+    product, _ = running({"rule": "prefer:a"}, probe)
+    armed.set()
+    pair.b.script("UPDATE t SET note = 'beaten' WHERE id = 3", db=database)
+    change_all(pair, database)
+    product.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    [entry] = product.conflicts()
+    assert entry.key == ("3",)
+    assert together == []
