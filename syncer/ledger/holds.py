@@ -35,6 +35,13 @@ class Holds(Journal, Ranges):
             found |= {key: ConflictKind(kind) for key, kind in rows}
         return found
 
+    def held_for(self, table_id: int, kind: ConflictKind, most: int) -> list[StoredKey]:
+        """Return keys of a table that are held for a conflict of *kind*, at most *most*."""
+        if table_id not in self.tables_with_holds():
+            return []
+        with self._reading() as db:
+            return [key for (key,) in db.execute(jq.HELD_FOR, (table_id, kind.value, most))]
+
     def make_due(self, table_id: int, keys: Sequence[StoredKey]) -> None:
         """Let *keys* be claimed at once, whether they are held or put off; an entry stays held until its key is decided."""
         with self._writing() as db:

@@ -74,6 +74,13 @@ def held_as(count: int) -> str:
     )
 
 
+HELD_FOR = """
+SELECT h.key FROM hold h JOIN conflict c ON c.id = h.conflict_id WHERE h.table_id = ? AND c.kind = ? AND EXISTS (
+  SELECT 1 FROM point p WHERE p.table_id = h.table_id AND p.key = h.key AND p.id < 0
+) LIMIT ?
+"""
+"""Keys of one table that are held for a kind of conflict."""
+
 HELD = """
 SELECT p.table_id, p.key, coalesce(h.conflict_id, 0), min(p.created_at)
 FROM point p LEFT JOIN hold h ON h.table_id = p.table_id AND h.key = p.key

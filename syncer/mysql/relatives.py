@@ -28,18 +28,26 @@ def children_of(
     child: PairedTable,
     pairs: Pairs,
     most: int,
+    among: Sequence[Key] | None = None,
 ) -> dict[Key, str]:
-    """Return keys and digests of rows of *child* that refer to the rows of *keys*, at most *most*; "" for a row without a digest."""
+    """
+    Return keys and digests of rows of *child* that refer to the rows of *keys*; "" for a row without a digest.
+
+    Args:
+        most: so many rows are found at most.
+        among: the rows that are asked about; where not given, the child's foreign key is to have an index here.
+    """
     side = session.side
     ours, theirs = child.schema(side), parent.schema(side)
     selected = [key_select(column) for column in ours.key_columns]
     selected += digest_select(child.compared(side), session.flavor)
     joined = " AND ".join(f"c.{quote_name(one)}=p.{quote_name(other)}" for one, other in pairs)
+    asked = "" if among is None else f" AND {keys_condition(ours, among)}"
     # Bare column names mean the innermost table: p's inside, c's outside.
     sql = (
         f"SELECT {','.join(selected)} FROM {quote_table(ours.on_server)} c WHERE EXISTS ("
         f"SELECT 1 FROM {quote_table(theirs.on_server)} p WHERE {joined} AND {keys_condition(theirs, keys)}"
-        f") LIMIT {int(most)}"
+        f"){asked} LIMIT {int(most)}"
     )
     width = len(ours.key)
     return {

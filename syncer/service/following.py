@@ -1,5 +1,5 @@
 """
-Held keys that waited for a row of another key: once that is written, they are tried again.
+Held keys that waited for a row of another key: once that is written, or found on both sides, they are tried again.
 
 A child that was refused for want of its parent, a parent's delete that was refused since a child was there. Nothing is decided here: the
 key is claimed again and decided as ever (INV-3 to INV-7). What is lost in a crash is a try, and a person is asked as before.
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from syncer.core.decision import ConflictKind
-from syncer.core.key import Key
+from syncer.core.key import Key, StoredKey
 from syncer.core.literals import split_image
 from syncer.core.mark import Op
 from syncer.core.pairing import PairedTable
-from syncer.core.side import Side
+from syncer.core.side import SIDES, Side
 from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
 from syncer.mysql.relatives import children_of, parents_of
@@ -25,12 +27,29 @@ from syncer.service.planned import Planned
 from syncer.service.relations import References
 from syncer.service.sides import SideWorker, Workers
 
+MOST_HELD = 1_000
+"""So many held children are asked about by their keys; where there are more, by their foreign key, where that has an index."""
 MOST_CHILDREN = 10_000
 """So many children of the rows of one batch are looked for."""
 
 
+class _Noted(msgspec.Struct, frozen=True):
+    """
+    Rows of one table that are as they are to be.
+
+    Attributes:
+        there: keys of rows that both sides have now.
+        was: rows that *target* had before, by column name in small letters, as its literals.
+    """
+
+    table: PairedTable
+    target: Side
+    there: Sequence[Key]
+    was: Sequence[Mapping[str, str]] = ()
+
+
 class Following:
-    """Opens held keys whose relatives were written. ``note`` is called by any thread, ``follow`` by the reconciler's."""
+    """Opens held keys whose relatives were written. ``note`` is called by any thread, the others by the reconciler's."""
 
     def __init__(
         self, ledger: Ledger, catalog: Catalog, references: References, workers: Workers
@@ -41,18 +60,37 @@ class Following:
         self._references = references
         self._workers = workers
         self._lock = threading.Lock()
-        self._noted: list[Planned] = []
+        self._noted: list[_Noted] = []
 
     def note(self, written: Sequence[Planned]) -> None:
         """Remember rows that were written, as far as a held row may have waited for them."""
         holds = self._ledger.tables_with_holds()
         if not holds:
             return
-        some = [
-            item for item in written if self._has_relatives(item.table.table_id, item.target, holds)
+        groups: dict[tuple[int, Side], list[Planned]] = defaultdict(list)
+        for item in written:
+            groups[item.table.table_id, item.target].append(item)
+        noted = [
+            _Noted(
+                items[0].table,
+                target,
+                [item.write().key for item in items if item.write().image is not None],
+                _rows_before(items, target),
+            )
+            for (number, target), items in groups.items()
+            if self._has_relatives(number, target, holds)
         ]
         with self._lock:
-            self._noted += some
+            self._noted += noted
+
+    def note_equal(self, table: PairedTable, agreed: Mapping[StoredKey, bool]) -> None:
+        """Remember rows that were marked and that both sides have: *agreed* says so of each."""
+        holds = self._ledger.tables_with_holds()
+        if not holds or not self._has_children(table.table_id, holds):
+            return
+        there = [table.load(key) for key, present in agreed.items() if present]
+        with self._lock:
+            self._noted.append(_Noted(table, Side.A, there))
 
     def concerns(self, table: PairedTable, target: Side) -> bool:
         """Say whether ``note`` is to be told of rows of *table* that are written to *target*."""
@@ -60,9 +98,16 @@ class Following:
         return bool(holds) and self._has_relatives(table.table_id, target, holds)
 
     def _has_relatives(self, number: int, target: Side, holds: frozenset[int]) -> bool:
+        return self._has_children(number, holds) or any(
+            one.parent.table_id in holds for one in self._references.of(target, number)
+        )
+
+    def _has_children(self, number: int, holds: frozenset[int]) -> bool:
         return any(
-            one.child.table_id in holds for one in self._references.to(target.other, number)
-        ) or any(one.parent.table_id in holds for one in self._references.of(target, number))
+            one.child.table_id in holds
+            for side in SIDES
+            for one in self._references.to(side, number)
+        )
 
     def follow(self) -> None:
         """Make what waited for them due. Raises TransientDatabaseError: call again."""
@@ -71,42 +116,38 @@ class Following:
         if not noted:
             return
         try:
-            groups: dict[tuple[int, Side], list[Planned]] = defaultdict(list)
-            for item in noted:
-                groups[item.table.table_id, item.target].append(item)
-            for (_, target), items in groups.items():
-                self._children(items, target.other)
-                self._parents(items, target)
+            for one in noted:
+                for side in SIDES:
+                    self._children(one.table, one.there, side)
+                self._parents(one.table, one.was, one.target)
         except BaseException:
             with self._lock:
                 self._noted = noted + self._noted
             raise
 
-    def _children(self, items: Sequence[Planned], source: Side) -> None:
-        """A row is there now: its children may come from where they were written."""
-        table = items[0].table
-        there = [item.write().key for item in items if item.write().image is not None]
-        if not there:
-            return
+    def _children(self, table: PairedTable, there: Sequence[Key], source: Side) -> None:
+        """Rows are there now: their children may come from *source*, where they were written, past the foreign keys of the other side."""
         worker = self._workers[source]
-        for one in self._references.to(source, table.table_id):
+        indexed = {one.pairs for one in self._references.to(source, table.table_id)}
+        for one in self._references.to(source.other, table.table_id) if there else ():
+            number = one.child.table_id
+            held = self._ledger.held_for(number, ConflictKind.FK_PARENT_MISSING, MOST_HELD + 1)
+            among = [one.child.load(key) for key in held] if len(held) <= MOST_HELD else None
+            if not held or (among is None and one.pairs not in indexed):
+                continue
 
             def look(
-                child: PairedTable = one.child, pairs: tuple[tuple[str, str], ...] = one.pairs
+                child: PairedTable = one.child,
+                pairs: tuple[tuple[str, str], ...] = one.pairs,
+                among: list[Key] | None = among,
             ) -> Iterable[Key]:
-                return children_of(_session(worker), table, there, child, pairs, MOST_CHILDREN)
+                session, most = _session(worker), MOST_CHILDREN
+                return children_of(session, table, there, child, pairs, most, among)
 
             self._open(one.child, worker, look, ConflictKind.FK_PARENT_MISSING)
 
-    def _parents(self, items: Sequence[Planned], target: Side) -> None:
-        """A row is gone, or refers to another one now: its parent may go."""
-        table = items[0].table
-        names = [name.lower() for name in table.written]
-        rows = [
-            dict(zip(names, split_image(row.image), strict=True))
-            for item in items
-            if item.write().op is not Op.INSERT and (row := item.group.rows[target]) and row.whole
-        ]
+    def _parents(self, table: PairedTable, rows: Sequence[Mapping[str, str]], target: Side) -> None:
+        """Rows are gone, or refer to other ones now: their parents may go."""
         if not rows:
             return
         worker = self._workers[target]
@@ -134,6 +175,15 @@ class Following:
         waiting = [key for key, why in held.items() if why is kind]
         if waiting:
             self._ledger.make_due(table.table_id, waiting)
+
+
+def _rows_before(items: Sequence[Planned], target: Side) -> list[dict[str, str]]:
+    names = [name.lower() for name in items[0].table.written]
+    return [
+        dict(zip(names, split_image(row.image), strict=True))
+        for item in items
+        if item.write().op is not Op.INSERT and (row := item.group.rows[target]) and row.whole
+    ]
 
 
 def _session(worker: SideWorker) -> Session:

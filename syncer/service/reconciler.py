@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import structlog
@@ -305,7 +305,7 @@ class Reconciler:
         if found.equal:
             # INV-6: rows equal, marks <= lower go on both sides.
             self._ledger.clear(table.table_id, list(found.equal), cycle.lower, found.equal)
-            self._settled(table.table_id, found.equal)
+            self._settled(table, found.equal)
             cycle.settled += len(found.equal)
         return found
 
@@ -392,9 +392,10 @@ class Reconciler:
     def _has_family(self, one: OneSided) -> bool:
         return self._families is not None and self._families.concerns(one.table, one.target)
 
-    def _settled(self, table_id: int, keys: Iterable[StoredKey]) -> None:
+    def _settled(self, table: PairedTable, agreed: Mapping[StoredKey, bool]) -> None:
         if self._families is not None:
-            self._families.settled(table_id, keys)
+            self._families.settled(table.table_id, agreed)
+            self._families.following.note_equal(table, agreed)
 
     def _await_children(
         self, by_verdict: dict[Verdict, list[Planned]], horizons: Mapping[Side, Horizon]
@@ -433,6 +434,7 @@ class Reconciler:
     def _clear_equal(self, equal: Sequence[Planned], lower: dict[Side, int]) -> None:
         """INV-6: rows equal, marks <= lower go on both sides."""
         by_table: dict[int, dict[StoredKey, bool]] = defaultdict(dict)
+        tables = {item.table.table_id: item.table for item in equal}
         agreed_by_both = Counter[str]()
         for item in equal:
             if item.marks.a.exact is not None and item.marks.b.exact is not None:
@@ -443,7 +445,7 @@ class Reconciler:
             by_table[item.table.table_id].update(dict.fromkeys(item.stored, present))
         for table_id, agreed in by_table.items():
             self._ledger.clear(table_id, list(agreed), lower, agreed)
-            self._settled(table_id, agreed)
+            self._settled(tables[table_id], agreed)
         if agreed_by_both:
             self._ledger.add_counters(agreed_by_both)
 

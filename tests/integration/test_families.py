@@ -245,6 +245,33 @@ def test_what_a_person_answers_lets_the_other_row_go_by_itself(pair, database, b
 
 
 @pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_parent_that_one_side_alone_wrote_lets_its_held_child_go(pair, database, begin):
+    """It would travel with others, and nobody asks then who waits for it. Side A has no foreign keys here."""
+    syncer = begin("")
+    pair.a.script("ALTER TABLE c DROP FOREIGN KEY c_ibfk_1", db=database)
+    pair.a.script("INSERT INTO c VALUES (10, 7, 'a')", db=database)
+    syncer.until_in_sync(codes=(1,))
+    assert decided(syncer, "held") == {("c", "10"): ("fk_parent_missing", "hold", None)}
+    pair.a.script("INSERT INTO p VALUES (7, 1, 'a')", db=database)
+    syncer.until_in_sync()
+    assert keys(pair, database)["c"] == ([2, 10], [2, 10])
+
+
+@pytest.mark.parametrize("note", ["o", "again"], ids=["equal", "another"])
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_parent_that_a_person_inserts_again_lets_its_held_child_go(pair, database, begin, note):
+    """Nothing of it is written where the child is to go: it is there, or it came from there."""
+    syncer = begin("")
+    pair.a.script("INSERT INTO c VALUES (10, 1, 'a')", db=database)
+    pair.b.script("DELETE FROM p WHERE id = 1", db=database)
+    syncer.until_in_sync(codes=(1,))
+    assert sorted(decided(syncer, "held")) == [("c", "10"), ("p", "1")]
+    pair.b.script(f"INSERT INTO p VALUES (1, 1, '{note}')", db=database)
+    syncer.until_in_sync()
+    assert keys(pair, database)["c"] == ([2, 10], [2, 10])
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
 def test_what_a_side_never_gets_is_not_written_for_a_family(pair, database, begin):
     """A guard withholds it as it does any other write; the rest of the family is held with it."""
     syncer = begin('on_fk = "drop_child"', c='forbid_a = ["delete"]')

@@ -253,6 +253,9 @@ def test_relatives_are_found_through_the_foreign_key(session, database):
     assert all(found.values())
     assert len(children_of(session, p, [(8,), (100,)], c, pairs, 3)) == 3
     assert sorted(children_of(session, c, [(7,)], c, (("up", "id"),), 9)) == [(14,), (15,)]
+    asked = [(15,), (16,), (198,)]
+    among = children_of(session, p, [(8,), (100,)], c, pairs, 1000, asked)
+    assert sorted(among) == [(15,), (198,)]
     literals = [{"t": "1", "p": "'It''s 9'"}, {"t": "1", "p": "NULL"}, {"t": "2", "p": "'x'"}]
     assert parents_of(session, p, pairs, literals) == [(9,)]
     assert parents_of(session, c, (("up", "id"),), [{"t": "1"}]) == []
