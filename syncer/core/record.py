@@ -28,6 +28,9 @@ class BeforeImage(msgspec.Struct, frozen=True, gc=False):
     image: bytes | None
 
 
+LANE_SIGN = "#"
+"""Behind it stands the number of a lane in the name of a marker row; no pair's name holds it."""
+
 OPEN_BRANCH = ""
 """Stands for the xid of the XA branch that is being read; no real one is empty."""
 

@@ -141,6 +141,8 @@ class ChunkComparer:
     def rest(self) -> None:
         """Nothing is to be compared: close what is not needed for now."""
         self._lanes.rest()
+        if self._copier:
+            self._copier.rest()
 
     def _next_chunks(self, span: ClaimedSpan, table: PairedTable) -> list[Chunk]:
         """Divide the beginning of *span* into as many chunks as are to be read at a time: more, the longer all is equal."""
