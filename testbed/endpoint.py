@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from testbed.binaries import Flavor
 
 START_DEADLINE_S = 120.0
+_UNDONE = {1205, 1213}  # lock wait timeout, deadlock
 
 
 class Endpoint(ABC):
@@ -161,6 +162,17 @@ class Endpoint(ABC):
         with self.connect(database=db) as connection, connection.cursor() as cursor:
             cursor.execute(sql, args)
             return list(cursor.fetchall())
+
+    def insist(self, sql: str, *, db: str | None = None) -> None:
+        """Run one statement as an application does: again, where a deadlock or a lock wait undid it."""
+        while True:
+            try:
+                self.query(sql, db=db)
+            except pymysql.err.OperationalError as error:
+                if error.args[0] not in _UNDONE:
+                    raise
+                continue
+            return
 
     def script(self, *statements: str, db: str | None = None) -> None:
         """Run statements in order on one connection, each committed by itself."""

@@ -18,7 +18,7 @@ from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.binlog.transaction import OpenTransaction
 from syncer.core.mark import KeyMark, Reason, Touch
 from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
-from syncer.core.record import MarkStore, TransactionRecord
+from syncer.core.record import LANE_SIGN, MarkStore, TransactionRecord
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
@@ -26,6 +26,7 @@ from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
 _DUMMY_TABLE = 0xFFFFFF
 _BODY = 1 + events.HEADER_BYTES
 _WRAP = 1 << 32
+_LANE = LANE_SIGN.encode()
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
@@ -492,7 +493,7 @@ class Assembler:
             else zip(images, images, strict=True)
         ):
             pair = old[0] if new[0] is None else new[0]
-            if pair != self._pair or new[1] is None:
+            if pair.partition(_LANE)[0] != self._pair or new[1] is None:
                 continue
             if heartbeat:
                 transaction.beat = new[1].decode("ascii", "replace")

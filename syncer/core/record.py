@@ -36,6 +36,9 @@ class KeyChange(msgspec.Struct, frozen=True, gc=False):
     new: StoredKey
 
 
+LANE_SIGN = "#"
+"""Behind it stands the number of a lane in the name of a marker row; no pair's name holds it."""
+
 OPEN_BRANCH = ""
 """Stands for the xid of the XA branch that is being read; no real one is empty."""
 

@@ -28,8 +28,8 @@ from syncer.ledger.spans import Spans
 
 _NEXT = "next_batch"
 NONE_KEPT: Mapping[int, int] = {}
-RECENT_BATCHES = 2
-"""One of each side; each may hold megabytes of what is kept for an undo."""
+RECENT_BATCHES = 4
+"""Two of each side, one written and one in its stream; each may hold megabytes of what is kept for an undo."""
 
 
 class _Item(msgspec.Struct, frozen=True, array_like=True, gc=False):

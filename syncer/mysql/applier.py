@@ -21,7 +21,7 @@ from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 from syncer.mysql.images import alike
-from syncer.mysql.reader import ChunkValues, as_text, read_values
+from syncer.mysql.reader import ChunkValues, as_text
 from syncer.mysql.writing import (
     CHILD_EXISTS,
     Dependents,
@@ -136,17 +136,17 @@ def apply_change(
 def apply_ranges(
     session: Session,
     *,
-    pair_id: str,
+    row: str,
     epoch: int,
     batch_id: int,
     table: PairedTable,
     found: Sequence[ChunkValues],
 ) -> None:
     """
-    Insert whole ranges of rows that the target lacks, in one transaction, as item 0 of the batch.
+    Insert whole ranges of rows that the target lacks, in one transaction, as item 0 of the batch; *row*: the marker row that it writes.
 
     The plain INSERT is the guard of each row's absence (INV-9). Each range, read back, must be what it is at the source
-    (INV-15), by its digest, or without one by its text: a row of anybody else's within the range shows there too.
+    (INV-15) by its digest: a row of anybody else's within the range shows there too.
 
     Raises:
         ReadBackFailed: a range is not what it is at the source; nothing was written.
@@ -156,8 +156,8 @@ def apply_ranges(
     columns = table.writable(session.side)
     session.begin()
     try:
-        marker.lock_for(session, pair_id, epoch)
-        marker.write_batch(session, pair_id, batch_id, (0,))
+        marker.lock_for(session, row, epoch)
+        marker.write_batch(session, row, batch_id, (0,))
         for part in found:
             session.execute(statements.insert_rows(schema, columns, [part.values]))
         for part in found:
@@ -170,8 +170,6 @@ def apply_ranges(
 
 
 def _is_there(session: Session, table: PairedTable, meant: ChunkValues) -> bool:
-    if meant.digest is None:
-        return read_values(session, table, meant.low, meant.high, digest=False) == meant
     sql = statements.select_chunk_digest(
         table.schema(session.side),
         session.flavor,

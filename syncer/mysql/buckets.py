@@ -13,6 +13,7 @@ import msgspec
 
 from syncer.core.key import Key
 from syncer.core.schema import Column, TableSchema
+from syncer.mysql.columns import plain_number
 from syncer.mysql.digests import canonical, chunk_digest
 from syncer.mysql.flavor import Flavor
 from syncer.mysql.ranges import range_condition, scope_condition
@@ -79,8 +80,8 @@ class Division(msgspec.Struct, frozen=True):
 
     def _bucket(self, schema: TableSchema, flavor: Flavor) -> str:
         if self.width and self.low is not None:
-            column = schema.key_columns[0]
-            # As DECIMAL: the difference of two integers need not be one.
-            return f"CAST((CAST({canonical(column, flavor)} AS DECIMAL(21))-({int(self.low[0])})) DIV {self.width} AS UNSIGNED)"
+            # Keys of the range alone are looked at, and it is no wider than some times its rows: nothing overflows.
+            number = plain_number(schema.key_columns[0])
+            return f"({number}-({int(self.low[0])})) DIV {self.width}"
         key = ",',',".join(canonical(column, flavor) for column in schema.key_columns)
         return f"CRC32(CONCAT({key}))%{COUNT}"

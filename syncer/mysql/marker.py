@@ -4,6 +4,10 @@ The marker row: one per pair in ``syncer.marker`` on each primary.
 It carries the epoch (INV-17), the last batch and the items it wrote (INV-10), and makes our own transactions known in the
 stream (INV-12). ``items`` begins with the batch id, eight bytes big-endian, so that it changes with every batch whatever the
 row image; then comes a bitmap, bit i of byte i // 8 (least significant first) for item i. Batch 0 is no apply.
+
+Where ranges are copied by several transactions at a time, each has a row of its own, ``PAIR#1``, ``PAIR#2``..., since a row is locked
+while its transaction is under way. Such a row is made under the lock of the pair's own, by the owner of its epoch; whoever raises
+the epoch raises that of the pair's own row first, and then of all that are there.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from syncer.core.record import LANE_SIGN
 from syncer.errors import EpochLost
 from syncer.mysql.connection import Session
 
@@ -45,6 +50,11 @@ WRITE_BATCH = (
     " WHERE `pair` = %s"
 )
 TABLE_EXISTS = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'syncer' AND table_name = 'marker'"
+LIST_LANES = (
+    f"SELECT `pair` FROM `syncer`.`marker` WHERE SUBSTRING_INDEX(`pair`, '{LANE_SIGN}', 1) = %s AND `pair` <> %s"
+    " ORDER BY `pair`"
+)
+NAME_CHARACTERS = 64
 _ID_BYTES = 8
 
 
@@ -62,6 +72,55 @@ class Marker(msgspec.Struct, frozen=True):
     batch: int
     written: frozenset[int]
     packed: bytes
+
+
+class Markers(msgspec.Struct, frozen=True):
+    """The rows of a pair at one server: its own, and those of the lanes that ranges were copied by."""
+
+    own: Marker
+    lanes: tuple[Marker, ...] = ()
+
+    @property
+    def newest(self) -> int:
+        """Id of the newest batch applied by any; 0 before the first."""
+        return max(row.batch for row in (self.own, *self.lanes))
+
+    def written(self, batch_id: int) -> frozenset[int]:
+        """The items that a batch wrote; none where it is not the last one of any row."""
+        found = [row.written for row in (self.own, *self.lanes) if row.batch == batch_id]
+        return frozenset().union(*found)
+
+
+def lane_name(pair_id: str, number: int) -> str | None:
+    """Name the row of lane *number*, from 1; None where the pair's name leaves no room for it."""
+    name = f"{pair_id}{LANE_SIGN}{number}"
+    return name if len(name) <= NAME_CHARACTERS else None
+
+
+def lanes_of(session: Session, pair_id: str) -> list[str]:
+    """List the rows of the pair's lanes."""
+    return [str(row[0]) for row in session.query(LIST_LANES, (pair_id, pair_id))]
+
+
+def open_lane(session: Session, pair_id: str, name: str, epoch: int) -> None:
+    """
+    See that the row *name* is there for *epoch*, in a transaction of its own.
+
+    Raises EpochLost where another syncer has the pair: without its row's lock a lane could be made behind the back of one that
+    has just raised the epochs.
+    """
+    session.begin()
+    try:
+        lock_for(session, pair_id, epoch)
+        found = lock(session, name)
+        if found is None:
+            session.execute(INSERT_MARKER, (name, epoch, pack_items(0, ()).hex()))
+        elif found.epoch != epoch:
+            raise EpochLost(f"side {session.side}: another syncer has the row {name}")
+        session.commit()
+    except BaseException:
+        session.rollback_quietly()
+        raise
 
 
 def pack_items(batch_id: int, written: Collection[int]) -> bytes:

@@ -19,6 +19,7 @@ from syncer.mysql.carrying import carry_rows
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import GuardMissed, ReadBackFailed
 from syncer.service.delivery import LATENCIES_KEPT, Delivery
+from syncer.service.lanes import ApplyLane
 from syncer.service.onesided import OneSided
 from syncer.service.oversize import may_be_above_packet
 from syncer.service.planned import WORDS
@@ -28,19 +29,25 @@ from syncer.service.probes import Moment
 class BulkDelivery(Delivery):
     """Delivers the decisions of one target, in bulk where it can; threads as in ``Delivery``."""
 
-    def deliver_ranges(
-        self, table: PairedTable, found: Sequence[ChunkValues], batch: Batch
+    def send_ranges(
+        self,
+        table: PairedTable,
+        found: Sequence[ChunkValues],
+        batch: Batch,
+        lane: ApplyLane | None,
     ) -> bool:
         """
-        Deliver a persisted intent of ranges that follow each other; say whether they were written.
+        Send a persisted intent of ranges that follow each other, on the apply thread of *lane*; say whether they were written.
 
-        Where they were not, nothing has changed: they are to be compared key by key. Raises as ``deliver``.
+        Where they were, ``ranges_are_there`` is to be called; else nothing has changed, and they are to be compared key by key.
+        Raises as ``deliver``.
         """
+        worker, row = (self._worker, self._pair_id) if lane is None else lane
         self._probe(Moment.APPLY_BEFORE, self.target)
         try:
             apply_ranges(
-                self._worker.apply_session(),
-                pair_id=self._pair_id,
+                worker.apply_session(),
+                row=row,
                 epoch=self._epoch,
                 batch_id=batch.batch_id,
                 table=table,
@@ -55,16 +62,18 @@ class BulkDelivery(Delivery):
             self._ledger.drop(batch.batch_id)
             raise
         except OutcomeUnknown:
-            if not self._look_up(batch):
+            if not self._look_up(batch, lane):
                 self._ledger.drop(batch.batch_id)
                 return False
         self._probe(Moment.APPLY_COMMITTED, self.target)
+        return True
+
+    def ranges_are_there(self, batch: Batch, rows: int) -> None:
+        """Clear what was copied (INV-11); on the reconciler's thread, in the order of the ranges."""
         self._ledger.finish(batch.batch_id, (0,))
         self._probe(Moment.APPLY_FINISHED, self.target)
-        rows = sum(part.rows for part in found)
         self._count({"insert": rows})
         self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
-        return True
 
     def deletes_alone(self, table: PairedTable) -> bool:
         """Say whether the target deletes nothing together with a row of *table*."""

@@ -2,23 +2,29 @@
 Bulk copy: the rows of a span whose target has none travel chunk by chunk, without ever becoming Python values.
 
 It is the ordinary protocol with a range in the place of a key. The target is read once, as far as it is empty; each chunk of
-the source is read with its proof, while the chunk before it is being written. All keys of a chunk have the same marks (the
-span's, and none of their own) and the same two facts (there, not there), so one decision is theirs (INV-6). Whatever does not
-fit is left to the chunk comparer, which goes key by key.
+the source is read with its proof, while those before it are being written, several at a time. All keys of a chunk have the
+same marks (the span's, and none of their own) and the same two facts (there, not there), so one decision is theirs (INV-6).
+Whatever does not fit is left to the chunk comparer, which goes key by key.
+
+Every transaction under way has an intent, a session and a marker row of its own. They are finished in the order of their
+ranges. After a crash each is looked up by itself; a range that was written beyond one that was not stays marked, and is
+compared.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from syncer.clock import Clock
 from syncer.core.decision import RowFact, Verdict, decide
-from syncer.core.key import Key
+from syncer.core.key import Key, StoredKey
 from syncer.core.mark import KeyMarks, Op, SideMarks
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
@@ -26,10 +32,10 @@ from syncer.core.visibility import Horizon
 from syncer.errors import SyncerError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedSpan, CopiedRange, IntentItem
-from syncer.mysql.flavor import Flavor
 from syncer.mysql.reader import Bounds, ChunkValues, SnapshotReader
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
+from syncer.service.lanes import ApplyLane, ApplyLanes
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader, StoppedWaiting
 from syncer.service.throttle import Throttle
@@ -52,7 +58,6 @@ class _Stretch(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         most_bytes: the longest statement that both servers take.
-        digest: written rows are compared by digest, else by text, which equal rows have in common on servers of one flavour.
     """
 
     source: Side
@@ -60,7 +65,6 @@ class _Stretch(msgspec.Struct, frozen=True, kw_only=True):
     high: Key | None
     target: Horizon
     most_bytes: int
-    digest: bool
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -84,6 +88,16 @@ class _Chunk(msgspec.Struct, frozen=True):
 _Read = Future[tuple[_Chunk, Bounds]]
 
 
+class _Sent(NamedTuple):
+    """A chunk that is being written, and whether it was."""
+
+    chunk: _Chunk
+    batch: Batch
+    lane: ApplyLane | None
+    written: Future[bool]
+    low: StoredKey | None
+
+
 class RangeCopier:
     """Copies spans to empty targets. Used by the reconciler's thread alone."""
 
@@ -93,12 +107,15 @@ class RangeCopier:
         catalog: Catalog,
         reader: PairReader,
         deliveries: Mapping[Side, BulkDelivery],
+        lanes: ApplyLanes,
         throttle: Throttle,
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
         probe: Probe = no_probe,
     ) -> None:
         """Compose; nothing is read yet."""
+        self._lanes = lanes
+        self._sent: deque[_Sent] = deque()
         self._ledger = ledger
         self._catalog = catalog
         self._reader = reader
@@ -131,7 +148,7 @@ class RangeCopier:
         if stretch is None:
             return False
         deadline = self._clock.monotonic() + AT_ONCE_S
-        moved = False
+        before = self.rows_copied
         read: _Read | None = self._begin(table, stretch, stretch.low)
         try:
             while read is not None:
@@ -147,19 +164,66 @@ class RangeCopier:
                 if chunk.end is not None and not enough:
                     read = self._begin(table, stretch, chunk.end)
                 lower = {source: horizon.lower, source.other: stretch.target.lower}
-                if not self._write(span, table, stretch, chunk, lower):
-                    self._refused[span.table_id] = span.low
+                self._send(span, table, stretch, chunk, lower)
+                if not self._finish(span.table_id, target=source.other, most=self._at_a_time):
                     break
-                moved = True
                 if chunk.end is None:
                     break
                 span = msgspec.structs.replace(span, low=table.store(chunk.end))
-                self._next[span.table_id] = span.low, source
+            self._finish(span.table_id, target=source.other, most=0)
         finally:
             if read is not None:
                 with contextlib.suppress(SyncerError, StoppedWaiting):
                     read.result()
-        return moved
+            self._abandon(source.other)
+        if self.rows_copied > before and self._refused.get(span.table_id, self) != span.low:
+            self._next[span.table_id] = span.low, source
+        return self.rows_copied > before
+
+    def rest(self) -> None:
+        """Close what is not needed while nothing is copied."""
+        self._lanes.rest()
+
+    @property
+    def _at_a_time(self) -> int:
+        """How many transactions may be under way while the next chunk is read."""
+        return max(0, self._lanes.count - 1)
+
+    def _finish(self, table_id: int, *, target: Side, most: int) -> bool:
+        """
+        Finish what was sent, in the order of the ranges, until no more than *most* are under way; say whether all was written.
+
+        Raises TransientDatabaseError where a server failed; what was sent then is still to be taken by ``_abandon``.
+        """
+        while len(self._sent) > most:
+            one = self._sent[0]
+            if not one.written.result():
+                self._refused[table_id] = one.low
+                self._take_back(target)
+                return False
+            self._deliveries[target].ranges_are_there(one.batch, one.chunk.rows)
+            self.rows_copied += one.chunk.rows
+            self._throttle.used(one.chunk.rows)
+            self._take_back(target)
+        return True
+
+    def _take_back(self, target: Side) -> None:
+        lane = self._sent.popleft().lane
+        if lane is not None:
+            self._lanes.give(target, lane)
+
+    def _abandon(self, target: Side) -> None:
+        """
+        Wait for what is under way behind something that failed, and finish what was written of it.
+
+        Its range does not begin where its span does by now, so that it stays marked and is compared.
+        """
+        while self._sent:
+            one = self._sent[0]
+            if one.written.exception() is None and one.written.result():
+                self._deliveries[target].ranges_are_there(one.batch, one.chunk.rows)
+                self.rows_copied += one.chunk.rows
+            self._take_back(target)
 
     def _fits(self, span: ClaimedSpan, table: PairedTable, source: Side) -> bool:
         if self._refused.get(span.table_id, self) == span.low:
@@ -176,9 +240,9 @@ class RangeCopier:
         high = None if span.high is None else table.load(span.high)
         target = source.other
 
-        def first(reader: SnapshotReader, side: Side) -> tuple[Key | None, int, Flavor]:
+        def first(reader: SnapshotReader, side: Side) -> tuple[Key | None, int]:
             key = reader.boundary(table, low, high, 0) if side is target else None
-            return key, reader.most_bytes(), reader.session.flavor
+            return key, reader.most_bytes()
 
         found, horizons = self._reader.within_snapshots(first)
         if any(seq > horizons[side].lower for side, seq in span.seqs.items()):
@@ -190,7 +254,6 @@ class RangeCopier:
             high=high if blocked is None else blocked,
             target=horizons[target],
             most_bytes=min(found[side][1] for side in SIDES),
-            digest=found[source][2] != found[target][2] or table.columns != table.written,
         )
 
     def _begin(self, table: PairedTable, stretch: _Stretch, low: Key | None) -> _Read:
@@ -202,7 +265,7 @@ class RangeCopier:
             for _ in range(PARTS):
                 end = _end(reader, table, start, stretch.high, rows, dense=dense)
                 part = reader.chunk_values(
-                    table, start, stretch.high if end is None else end, digest=stretch.digest
+                    table, start, stretch.high if end is None else end, digest=True
                 )
                 if part.rows:
                     parts.append(part)
@@ -261,29 +324,33 @@ class RangeCopier:
     def _unchanged(self, span: ClaimedSpan) -> bool:
         """Say whether the span still is what was claimed: a tailer may have marked the table again before the fence."""
         now = self._ledger.claim_span(self._clock.monotonic())
+        # What is under way is still part of it in the ledger.
+        low = self._sent[0].low if self._sent else span.low
         return now is not None and (now.table_id, now.low, now.high, now.seqs, now.reasons) == (
             span.table_id,
-            span.low,
+            low,
             span.high,
             span.seqs,
             span.reasons,
         )
 
-    def _write(
+    def _send(
         self,
         span: ClaimedSpan,
         table: PairedTable,
         stretch: _Stretch,
         chunk: _Chunk,
         lower: dict[Side, int],
-    ) -> bool:
-        """Intent, write, clear (INV-8 to INV-11); False where the target refused."""
+    ) -> None:
+        """Store the intent (INV-8), and send it."""
         end = stretch.high if chunk.end is None else chunk.end
         up_to = None if end is None else table.store(end)
         copied = CopiedRange(span.low, up_to, span.high, chunk.rows)
+        target = stretch.source.other
+        lane = self._lanes.take(target) if self._lanes.count else None
         batch = Batch(
             batch_id=self._ledger.next_batch_id(),
-            target=stretch.source.other,
+            target=target,
             lower=lower,
             items=(
                 IntentItem(
@@ -295,19 +362,13 @@ class RangeCopier:
                 ),
             ),
         )
-        delivery = self._deliveries[batch.target]
+        delivery = self._deliveries[target]
         self._probe(Moment.INTENT_BEFORE, None)
         self._ledger.begin_batches([batch])
         self._probe(Moment.INTENT_AFTER, None)
-        written = (
-            self._reader.workers[batch.target]
-            .submit_apply(lambda: delivery.deliver_ranges(table, chunk.parts, batch))
-            .result()
-        )
-        if written:
-            self.rows_copied += chunk.rows
-            self._throttle.used(chunk.rows)
-        return written
+        worker = self._reader.workers[target] if lane is None else lane.worker
+        written = worker.submit_apply(lambda: delivery.send_ranges(table, chunk.parts, batch, lane))
+        self._sent.append(_Sent(chunk, batch, lane, written, span.low))
 
 
 def _end(

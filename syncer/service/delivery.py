@@ -34,6 +34,7 @@ from syncer.mysql.relatives import rivals
 from syncer.mysql.writing import Dependents, GuardMissed, Plan, ReadBackFailed, Write
 from syncer.service.answering import PERSON
 from syncer.service.families import Families
+from syncer.service.lanes import ApplyLane
 from syncer.service.oversize import SIZE, above_packet, size_note
 from syncer.service.planned import Planned, halves, operation, with_rivals
 from syncer.service.probes import Moment, Probe, no_probe
@@ -333,9 +334,9 @@ class Delivery:
         self._count(counts)
         self._log.debug("batch.applied", rows=len(written), generation=batch.batch_id)
 
-    def _look_up(self, batch: Batch) -> frozenset[int]:
+    def _look_up(self, batch: Batch, lane: ApplyLane | None = None) -> frozenset[int]:
         """
-        Ask the marker row what became of *batch* (INV-14).
+        Ask the marker row what became of *batch* (INV-14); that of *lane* where it was sent by one.
 
         The row's lock waits for the transaction whose answer was lost. Asks for as long as the run goes on: the batch is
         neither sent again nor given up. Raises TransientDatabaseError where the run is to end and the server cannot be
@@ -345,9 +346,10 @@ class Delivery:
         deadline: float | None = None
         while True:
             try:
-                session = self._worker.fresh_apply_session()
+                worker, row = (self._worker, self._pair_id) if lane is None else lane
+                session = worker.fresh_apply_session()
                 session.begin()
-                found = marker.lock(session, self._pair_id)
+                found = marker.lock(session, row)
                 session.rollback()
             except (TransientDatabaseError, OutcomeUnknown) as error:
                 if self._ending.is_set():

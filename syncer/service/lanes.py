@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from syncer.service.sides import Workers
+from syncer.core.side import SIDES, Side
+from syncer.mysql import marker
+from syncer.service.sides import SideWorker, Workers
 
 T = TypeVar("T")
 
@@ -61,3 +64,66 @@ class Lanes:
         """Wait for what is being read, then close all connections; what has not begun never does."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.rest()
+
+
+class ApplyLane(NamedTuple):
+    """A session for applies beside others: its worker, and the marker row that its transactions write."""
+
+    worker: SideWorker
+    row: str
+
+
+class ApplyLanes:
+    """
+    Several transactions at a time at one target, each with a marker row of its own (``mysql/marker.py``).
+
+    Used by the reconciler's thread alone. A lane is opened when it is first needed.
+    """
+
+    def __init__(self, make: Callable[[], Workers], pair_id: str, epoch: int, count: int) -> None:
+        """Open nothing yet. *epoch* is the one raised at the start of the run."""
+        names = [marker.lane_name(pair_id, number) for number in range(1, count + 1)]
+        self._names = [name for name in names if name is not None]
+        self._make = make
+        self._pair_id = pair_id
+        self._epoch = epoch
+        self._workers: list[Workers] = []
+        self._idle: dict[Side, list[ApplyLane]] = {side: [] for side in SIDES}
+        self._opened: dict[Side, int] = dict.fromkeys(SIDES, 0)
+
+    @property
+    def count(self) -> int:
+        """How many transactions of one target may be under way; 0 where the pair's name leaves no room for their rows."""
+        return len(self._names)
+
+    def take(self, target: Side) -> ApplyLane:
+        """
+        Return a lane that nothing is under way on; no more may be taken than there are.
+
+        Raises TransientDatabaseError, or EpochLost where another syncer has the pair.
+        """
+        if self._idle[target]:
+            return self._idle[target].pop()
+        number = self._opened[target]
+        if number == len(self._workers):
+            self._workers.append(self._make())
+        worker, row = self._workers[number][target], self._names[number]
+        open_row = partial(marker.open_lane, pair_id=self._pair_id, name=row, epoch=self._epoch)
+        worker.submit_apply(lambda: open_row(worker.apply_session())).result()
+        self._opened[target] += 1
+        return ApplyLane(worker, row)
+
+    def give(self, target: Side, lane: ApplyLane) -> None:
+        """Give a lane back: what was sent by it is over, and the ledger knows."""
+        self._idle[target].append(lane)
+
+    def rest(self) -> None:
+        """Close all connections; nothing may be under way."""
+        for workers in self._workers:
+            workers.close()
+        self._workers.clear()
+        for side in SIDES:
+            self._idle[side].clear()
+            self._opened[side] = 0
+
+    close = rest

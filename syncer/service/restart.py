@@ -26,11 +26,11 @@ def raise_epochs(
     stop: threading.Event,
     log: structlog.stdlib.BoundLogger,
     probe: Probe = no_probe,
-) -> tuple[int, dict[Side, marker.Marker]]:
+) -> tuple[int, dict[Side, marker.Markers]]:
     """
-    Take the pair over; return the new epoch and both marker rows as they were.
+    Take the pair over; return the new epoch and both sides' marker rows as they were.
 
-    Waits for an apply of an earlier run that still holds the marker row.
+    Waits for an apply of an earlier run that still holds a marker row.
     """
     for side in SIDES:
         marker.ensure(sessions[side])
@@ -39,30 +39,45 @@ def raise_epochs(
         row = marker.read(sessions[side], pair_id)
         known.append(row.epoch if row else 0)
     epoch = max(known) + 1
-    before: dict[Side, marker.Marker] = {}
+    before: dict[Side, marker.Markers] = {}
     for side in SIDES:
-        while True:
-            try:
-                before[side] = marker.raise_epoch(sessions[side], pair_id, epoch)
-                break
-            except TransientDatabaseError:
-                if not sessions[side].is_open or stop.wait(LOCK_WAIT_S):
-                    raise
-                log.info("epoch.waiting", side=str(side))
-            except OutcomeUnknown as error:
-                # Raised or not: the next start raises it above whatever it finds, and nothing else was in that transaction.
-                raise TransientDatabaseError(
-                    f"{sessions[side].where}: the answer to raising the epoch is missing; start again"
-                ) from error
+        session = sessions[side]
+        # The pair's own first: no lane is made from then on but by us.
+        own = _raise(session, pair_id, epoch, stop, log)
+        lanes = [
+            _raise(session, name, epoch, stop, log) for name in marker.lanes_of(session, pair_id)
+        ]
+        before[side] = marker.Markers(own, tuple(lanes))
         probe(Moment.EPOCH_RAISED, side)
     ledger.set_epoch(epoch)
     log.info("epoch.raised", generation=epoch)
     return epoch, before
 
 
+def _raise(
+    session: Session,
+    name: str,
+    epoch: int,
+    stop: threading.Event,
+    log: structlog.stdlib.BoundLogger,
+) -> marker.Marker:
+    while True:
+        try:
+            return marker.raise_epoch(session, name, epoch)
+        except TransientDatabaseError:
+            if not session.is_open or stop.wait(LOCK_WAIT_S):
+                raise
+            log.info("epoch.waiting", side=str(session.side))
+        except OutcomeUnknown as error:
+            # Raised or not: the next start raises it above whatever it finds, and nothing else was in that transaction.
+            raise TransientDatabaseError(
+                f"{session.where}: the answer to raising the epoch is missing; start again"
+            ) from error
+
+
 def settle(
     ledger: Ledger,
-    before: Mapping[Side, marker.Marker],
+    before: Mapping[Side, marker.Markers],
     log: structlog.stdlib.BoundLogger,
     accept_loss: Collection[Side] = (),
 ) -> list[Side]:
@@ -73,7 +88,7 @@ def settle(
 
     Raises PositionLost where another side's server did.
     """
-    back = [side for side in SIDES if ledger.last_confirmed(side) > before[side].batch]
+    back = [side for side in SIDES if ledger.last_confirmed(side) > before[side].newest]
     for side in back:
         if side not in accept_loss:
             raise lost(
@@ -82,15 +97,15 @@ def settle(
                 "failover lost what was written there",
             )
     for batch in ledger.open_batches():
-        row = before[batch.target]
-        if row.batch == batch.batch_id and row.written:
-            ledger.finish(batch.batch_id, row.written)
+        written = before[batch.target].written(batch.batch_id)
+        if written:
+            ledger.finish(batch.batch_id, written)
         else:
             ledger.drop(batch.batch_id)
         log.info("batch.looked_up", side=str(batch.target), generation=batch.batch_id)
     return back
 
 
-def ledger_is_behind(ledger: Ledger, before: Mapping[Side, marker.Marker]) -> list[Side]:
+def ledger_is_behind(ledger: Ledger, before: Mapping[Side, marker.Markers]) -> list[Side]:
     """Name the sides whose marker row is newer than anything this ledger sent: the ledger went back (INV-19)."""
-    return [side for side in SIDES if before[side].batch > ledger.last_batch_id()]
+    return [side for side in SIDES if before[side].newest > ledger.last_batch_id()]

@@ -36,7 +36,7 @@ from syncer.service.families import Families
 from syncer.service.heart import Heart
 from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
-from syncer.service.lanes import Lanes
+from syncer.service.lanes import ApplyLanes, Lanes
 from syncer.service.loop import Loop
 from syncer.service.opening import open_ledger, open_sessions
 from syncer.service.positions import leap, start_position
@@ -193,7 +193,7 @@ class Run:
         if behind:
             self._log.error("ledger.behind", side=",".join(behind))
             self._give_history_up(sessions, ledger, begin)
-        ledger.reserve_batch_ids(max(row.batch for row in before.values()))
+        ledger.reserve_batch_ids(max(rows.newest for rows in before.values()))
         return epoch
 
     def _give_history_up(
@@ -319,12 +319,21 @@ class Run:
         stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
         writers = {side: d for side, d in deliveries.items() if isinstance(d, BulkDelivery)}
+        applying = ApplyLanes(
+            partial(Workers.of, config, sessions),
+            config.pair_id,
+            epoch,
+            engine.lanes if engine.lanes > 1 else 0,
+        )
+        stack.callback(applying.close)
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)
         replicas.start()
         throttle = Throttle(config.throttle, workers, clock, self._log, lagging=replicas.reason)
         copier = (
-            RangeCopier(ledger, catalog, reader, writers, throttle, clock, self._log, self._probe)
+            RangeCopier(
+                ledger, catalog, reader, writers, applying, throttle, clock, self._log, self._probe
+            )
             if writers
             else None
         )

@@ -89,7 +89,14 @@ def test_killed_at_a_moment_everything_acknowledged_is_there(pair, database, sho
     totals[f"probes killed on {pair.name}"] += 1
 
 
-COPY_PROBES = ("intent.after:2", "apply.committed.b:1", "apply.finished.b:1")
+COPY_PROBES = (
+    "intent.after:2",
+    "apply.committed.b:1",
+    "apply.finished.b:1",
+    "apply.before.b:3",
+    "apply.committed.b:2",
+)
+"""The last two kill it with several ranges under way."""
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ COPY_PROBES = ("intent.after:2", "apply.committed.b:1", "apply.finished.b:1")
 )
 def test_killed_while_ranges_are_copied(pair, database, product, probe):
     """The copy goes on behind what the target has (INV-13): a range sent twice would be refused as a whole."""
-    rows = 30_000
+    rows = 90_000
     pair.script(
         "CREATE TABLE copied (id INT PRIMARY KEY, text VARCHAR(80) NOT NULL)",
         "CREATE TABLE digits (n INT PRIMARY KEY)",
@@ -116,7 +123,7 @@ def test_killed_while_ranges_are_copied(pair, database, product, probe):
         f"WHERE n < {rows}",
         db=database,
     )
-    syncer = product()
+    syncer = product("--threads", "3")
     start_doomed(syncer, probe).dies()
     syncer.until_in_sync()
     inserted = syncer.status()["summary"]["counters"]["applied.b.insert"]

@@ -64,8 +64,8 @@ def test_a_column_added_and_dropped_under_writers_on_both_sides(
         reasons = wait_paused(syncer, running, "orders")
         assert reasons == {"orders": "column extra is missing on side b"}
         write_for(workload, 0.5, running)
-        pair.a.query(
-            f"INSERT INTO `{database}`.counters (name, value, updated_at) VALUES ('flows', 1, NOW())"
+        pair.a.insist(
+            "INSERT INTO counters (name, value, updated_at) VALUES ('flows', 1, NOW())", db=database
         )
         wait_until(
             "other tables flow",
@@ -74,7 +74,7 @@ def test_a_column_added_and_dropped_under_writers_on_both_sides(
                 paused(syncer),
             ),
         )
-        pair.a.query(f"DELETE FROM `{database}`.counters WHERE name = 'flows'")
+        pair.a.insist("DELETE FROM counters WHERE name = 'flows'", db=database)
         pair.b.script("ALTER TABLE orders ADD COLUMN extra INT DEFAULT 7", db=database)
         wait_paused(syncer, running)
         write_for(workload, 0.3, running)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
+import pytest
+
+from syncer.core.side import Side
+from syncer.errors import EpochLost
+from syncer.mysql import marker
+from syncer.mysql.connection import Session
+from syncer.mysql.endpoint import from_text
 from testbed import oracle
 from tests.integration.harness import wait_until
 
@@ -102,3 +110,44 @@ def test_what_differs_is_found_by_chunks_that_are_read_side_by_side(pair, databa
     assert (verdicts["words"]["rows_a"], verdicts["words"]["rows_b"]) == (ROWS, ROWS - 301)
     product("--threads", "3", "--chunk-size", "500:500", "--direction", "a-to-b").until_in_sync()
     assert oracle.differences(oracle.read_pair(pair, database)) == []
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_a_lane_belongs_to_the_owner_of_the_pair(pair):
+    """INV-17: one that lost the pair neither opens a lane nor writes by one that it has."""
+    with contextlib.closing(
+        Session.open(from_text(pair.a.url()), Side.A, purpose="test")
+    ) as session:
+        marker.ensure(session)
+        session.execute("DELETE FROM syncer.marker WHERE pair LIKE 'laned%'")
+        marker.raise_epoch(session, "laned", 1)
+        marker.raise_epoch(session, "laned_too", 1)
+        names = [marker.lane_name("laned", number) for number in (1, 2)]
+        marker.open_lane(session, "laned", names[0], 1)
+        marker.open_lane(session, "laned", names[0], 1)
+        assert marker.lanes_of(session, "laned") == names[:1]
+        assert marker.lanes_of(session, "laned_too") == []
+        session.begin()
+        marker.lock_for(session, names[0], 1)
+        marker.write_batch(session, names[0], 7, (0, 2))
+        session.commit()
+        before = marker.Markers(
+            marker.raise_epoch(session, "laned", 2), (marker.raise_epoch(session, names[0], 2),)
+        )
+        assert before.newest == 7
+        assert before.written(7) == {0, 2}
+        assert before.written(6) == frozenset()
+        for name in names:
+            with pytest.raises(EpochLost):
+                marker.open_lane(session, "laned", name, 1)
+        session.begin()
+        with pytest.raises(EpochLost):
+            marker.lock_for(session, names[0], 1)
+        session.rollback()
+        marker.open_lane(session, "laned", names[1], 2)
+        assert marker.lanes_of(session, "laned") == names
+
+
+def test_a_long_name_leaves_no_room_for_lanes():
+    assert marker.lane_name("x" * 62, 1) == "x" * 62 + "#1"
+    assert marker.lane_name("x" * 63, 1) is None
