@@ -83,8 +83,7 @@ class StreamProgress:
             beats: how many of them are our heartbeats.
         """
         with self._changed:
-            for seq, gtid, end, _ in transactions:
-                self._log.append(seq, gtid, end)
+            self._log.extend(transactions)
             self._origins.add(transactions)
             self._transactions += len(transactions) - beats
             self._position, self._coordinate = position, position.coordinate

@@ -26,7 +26,8 @@ from syncer.core.side import Side
 from syncer.errors import EventDamaged, PositionLost, StreamError, SyncerError, UnsupportedEvent
 
 _GROUP_MARKS = 64_000
-_GROUP_S = 0.05
+_GROUP_S, _LONGEST_GROUP_S = 0.05, 0.2
+"""A group is persisted after so long, and after longer the longer there has been more to read: each rewrites the same pages of the ledger."""
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
 _DAMAGED_TRIES = 5
@@ -191,6 +192,7 @@ class Tailer:
 
     def _pump(self, stream: Stream, assembler: Assembler) -> None:
         self._pending_since = self._clock.monotonic()
+        group_s = _GROUP_S
         while True:
             try:
                 packets = stream.packets()
@@ -208,13 +210,11 @@ class Tailer:
             self.progress.received(
                 events=assembler.events - events, keys=assembler.rows - keys, at=self._clock.now()
             )
-            late = self._clock.monotonic() - self._pending_since >= _GROUP_S
-            if (
-                not stream.more()
-                or assembler.marks >= _GROUP_MARKS
-                or (assembler.finished and late)
-            ):
+            late = self._clock.monotonic() - self._pending_since >= group_s
+            more = stream.more()
+            if not more or assembler.marks >= _GROUP_MARKS or (assembler.finished and late):
                 self._flush(assembler)
+                group_s = min(2 * group_s, _LONGEST_GROUP_S) if more else _GROUP_S
 
     def _flush(self, assembler: Assembler) -> None:
         """Persist what is whole, then announce it."""

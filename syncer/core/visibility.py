@@ -8,9 +8,11 @@ numbered > upper is. What lies between may or may not be in them.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
+from syncer.core.origins import Named
 from syncer.core.position import Coordinate, GtidSet
 
 NOTHING = -1
@@ -51,11 +53,11 @@ class TransactionLog:
         self.base_seq = base_seq
         self._proven: GtidSet | None = base_gtids
         self._base_end = base_end
-        self._recent: deque[tuple[int, str, Coordinate]] = deque()
+        self._recent: deque[Named] = deque()
 
-    def append(self, seq: int, gtid: str, end: Coordinate) -> None:
-        """Add the next transaction: its number, GTID (may be empty on MariaDB) and end coordinate (exclusive)."""
-        self._recent.append((seq, gtid, end))
+    def extend(self, transactions: Iterable[Named]) -> None:
+        """Add the next transactions."""
+        self._recent.extend(transactions)
 
     def __len__(self) -> int:
         return len(self._recent)
@@ -82,7 +84,7 @@ class TransactionLog:
         while self._recent and (
             not self._recent[0][1] or executed.contains_one(self._recent[0][1])
         ):
-            self.base_seq, _, self._base_end = self._recent.popleft()
+            self.base_seq, _, self._base_end, _ = self._recent.popleft()
         return self.base_seq
 
     def lower_by_coordinate(self, at: Coordinate) -> int:
@@ -97,7 +99,7 @@ class TransactionLog:
         if at < self._base_end:
             return NOTHING
         while self._recent and self._recent[0][2] <= at:
-            self.base_seq, _, self._base_end = self._recent.popleft()
+            self.base_seq, _, self._base_end, _ = self._recent.popleft()
         return self.base_seq
 
     def upper_by_coordinate(self, at: Coordinate) -> int:
@@ -107,7 +109,7 @@ class TransactionLog:
         Call it after the fence only: it counts what has been tailed (INV-4).
         """
         upper = self.base_seq
-        for seq, _, end in self._recent:
+        for seq, _, end, _ in self._recent:
             if end > at:
                 break
             upper = seq

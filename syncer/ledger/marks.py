@@ -93,7 +93,7 @@ class Marks(Lookups, Spans, KeyChanges):
         A new mark of a held key re-opens it on both sides. An XA COMMIT of a transaction whose PREPARE was never met marks
         every table (UNREADABLE): nobody can say what it changed.
         """
-        now = self._clock.now()
+        now, side_text = self._clock.now(), side.value
         with self._writing() as db:
             points: list[Point] = []
             for record in records:
@@ -107,10 +107,21 @@ class Marks(Lookups, Spans, KeyChanges):
                 else:
                     if record.key_changes:
                         self._flush(points)
-                    self._keep_key_changes(side, record)
-                    self._take(side, record.marks, points, now)
-                    self._keep_images(side, record)
-                    self._add_lookups(side, record.lookups, now)
+                    if record.key_changes or self._changed_in:
+                        self._keep_key_changes(side, record)
+                    mark = record.marks[0] if len(record.marks) == 1 else None
+                    if mark is not None and mark.exact and mark.low == mark.high:
+                        # The commonest transaction: one row.
+                        touch = raw_touch(mark.touch)
+                        point = (self._next_id, mark.table_id, mark.low, side_text, *touch, now)
+                        points.append(point)
+                        self._next_id += 1
+                    else:
+                        self._take(side, record.marks, points, now)
+                    if record.images or self._imaged:
+                        self._keep_images(side, record)
+                    if record.lookups:
+                        self._add_lookups(side, record.lookups, now)
                     for span in record.spans:
                         self._mark_span(span.table_id, side, span.seq, span.reason, now)
                 if record.rolled_back_xid is not None:

@@ -127,7 +127,7 @@ class Rules:
         # Without a position to be proven the floor is proven already: the log began before it.
         log = TransactionLog(floor, begun, Coordinate(1, floor if unproven else 0))
         for seq in range(floor + 1, tailed + 1):
-            log.append(seq, f"{_UUID}:{seq}", Coordinate(1, seq))
+            log.extend([(seq, f"{_UUID}:{seq}", Coordinate(1, seq), 0)])
         if locked:
             upper = log.upper_by_coordinate(Coordinate(1, up))
             if self.mutant == "lock_bound_for_all":

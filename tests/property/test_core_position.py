@@ -64,7 +64,7 @@ def test_the_lower_bound_is_a_proven_prefix_and_never_goes_back(stream, reads):
     """Everything up to it is executed; visibility only grows."""
     log = TransactionLog(0, GtidSet(), Coordinate(1, 4))
     for number, (name, at) in enumerate(stream, 1):
-        log.append(number, f"{name}:{at}", Coordinate(1, 100 * number))
+        log.extend([(number, f"{name}:{at}", Coordinate(1, 100 * number), 0)])
     seen: set[tuple[str, int]] = set()
     before = 0
     for read in reads:
@@ -80,7 +80,7 @@ def test_the_lower_bound_is_a_proven_prefix_and_never_goes_back(stream, reads):
 def test_a_snapshot_s_bounds_are_one_and_grow(count, ends):
     log = TransactionLog(0, None, Coordinate(1, 4))
     for number in range(1, count + 1):
-        log.append(number, "", Coordinate(1, 100 * number))
+        log.extend([(number, "", Coordinate(1, 100 * number), 0)])
     before = NOTHING
     for end in sorted(ends):
         lower = log.lower_by_coordinate(Coordinate(1, end))

@@ -18,14 +18,14 @@ def at(offset, index=1):
 def mysql(*gtids, base=0, saved=""):
     log = TransactionLog(base, GtidSet(saved), at(4))
     for number, gtid in enumerate(gtids, 1):
-        log.append(base + number, gtid, at(100 * number))
+        log.extend([(base + number, gtid, at(100 * number), 0)])
     return log
 
 
 def mariadb(count=3, base=0):
     log = TransactionLog(base, None, at(50))
     for number in range(1, count + 1):
-        log.append(base + number, "", at(100 * number))
+        log.extend([(base + number, "", at(100 * number), 0)])
     return log
 
 
