@@ -98,7 +98,6 @@ class Batches(Journal, Spans):
     def begin_batches(self, batches: Sequence[Batch]) -> None:
         """Store intents and their entries (pending) durably, before anything is sent (INV-8)."""
         now = self._clock.now()
-        stored = {}
         with self._writing(durable=True) as db:
             for batch in batches:
                 items = tuple(self._store_item(item, batch.batch_id, now) for item in batch.items)
@@ -106,10 +105,7 @@ class Batches(Journal, Spans):
                 db.execute(
                     jq.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
                 )
-                stored[batch.batch_id] = items
-        with self._mutex:
-            for batch_id, items in stored.items():
-                self._remember(batch_id, items)
+                self._remember(batch.batch_id, items)
 
     def _store_item(self, item: IntentItem, batch_id: int, now: float) -> _Item:
         number = None

@@ -19,9 +19,12 @@ class Holds(Journal, Ranges):
     """The part of the ledger that knows why a key waits for a person."""
 
     def tables_with_holds(self) -> frozenset[int]:
-        """Return the tables of which keys are held, skipped ones included, or were and are not decided yet."""
-        with self._mutex:
-            return frozenset(self._hold_tables)
+        """
+        Return the tables of which keys are held, skipped ones included, or were and are not decided yet.
+
+        Asked all the time, so it waits for nobody who writes: what is being written may count or not.
+        """
+        return frozenset(self._hold_tables)
 
     def held_as(self, table_id: int, keys: Sequence[StoredKey]) -> dict[StoredKey, ConflictKind]:
         """Return the kinds of the conflicts for which *keys* are held or skipped; keys that are not are left out."""

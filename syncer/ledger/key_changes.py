@@ -44,9 +44,12 @@ class KeyChanges(Ranges):
         self._changes: int = self._db.execute(kq.COUNT_CHANGES).fetchone()[0]
 
     def tables_with_key_changes(self) -> frozenset[int]:
-        """Return the tables of which changes of keys are not settled."""
-        with self._mutex:
-            return frozenset(self._changed_in)
+        """
+        Return the tables of which changes of keys are not settled.
+
+        Asked all the time, so it waits for nobody who writes: what is being written may count or not.
+        """
+        return frozenset(self._changed_in)
 
     def key_changes_of(self, table_id: int, keys: Sequence[StoredKey]) -> list[ChangedKey]:
         """Return the changes from and to *keys*, and all others from where these come from."""

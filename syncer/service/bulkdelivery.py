@@ -70,9 +70,10 @@ class BulkDelivery(Delivery):
 
     def ranges_are_there(self, batch: Batch, rows: int) -> None:
         """Clear what was copied (INV-11); on the reconciler's thread, in the order of the ranges."""
-        self._ledger.finish(batch.batch_id, (0,))
+        with self._ledger.together():
+            self._ledger.finish(batch.batch_id, (0,))
+            self._count({"insert": rows})
         self._probe(Moment.APPLY_FINISHED, self.target)
-        self._count({"insert": rows})
         self._log.debug("batch.applied", rows=rows, generation=batch.batch_id)
 
     def deletes_alone(self, table: PairedTable) -> bool:
@@ -123,15 +124,18 @@ class BulkDelivery(Delivery):
                 self._ledger.drop(batch.batch_id)
                 return True  # the marks are there: it is read again
         self._probe(Moment.APPLY_COMMITTED, self.target)
-        self._ledger.finish(batch.batch_id, range(len(batch.items)))
-        self._probe(Moment.APPLY_FINISHED, self.target)
-        self._misses = 0
         counts: Counter[str] = Counter()
         for one in moving:
             for op, count in one.rows.counts().items():
                 counts[WORDS[op]] += count
+        with self._ledger.together():
+            self._ledger.finish(batch.batch_id, range(len(batch.items)))
+            self._count(+counts)
+        self._probe(Moment.APPLY_FINISHED, self.target)
+        self._misses = 0
+        for one in moving:
+            for op, count in one.rows.counts().items():
                 self.written[one.table.table_id, op] += count
             self._time(one.marked_at[-LATENCIES_KEPT:])
-        self._count(+counts)
         self._log.debug("batch.applied", rows=len(batch.items), generation=batch.batch_id)
         return True
