@@ -6,8 +6,6 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from syncer.binlog import events, payload, short, statements
 from syncer.binlog.layout import Flavor, LayoutSource, TableLayout
 from syncer.binlog.maps import MappedTable, TableMaps
@@ -15,7 +13,7 @@ from syncer.binlog.own_tables import HEARTBEAT
 from syncer.binlog.parents import UnknownValueError
 from syncer.binlog.statements import Kind, Statement
 from syncer.binlog.tablemap import LayoutUnknownError
-from syncer.binlog.transaction import OpenTransaction
+from syncer.binlog.transaction import Finished, OpenTransaction
 from syncer.core.mark import KeyMark, Reason, Touch
 from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
 from syncer.core.record import LANE_SIGN, MarkStore, TransactionRecord
@@ -27,23 +25,6 @@ _DUMMY_TABLE = 0xFFFFFF
 _BODY = 1 + events.HEADER_BYTES
 _WRAP = 1 << 32
 _LANE = LANE_SIGN.encode()
-
-
-class Finished(msgspec.Struct, frozen=True, gc=False):
-    """
-    A whole transaction: its record, its GTID (may be empty) and its end in the binlog (exclusive).
-
-    Attributes:
-        beat: it is a heartbeat of our pair: the text of its row; None for all others.
-        server_id: of the server that logged it first.
-    """
-
-    record: TransactionRecord
-    gtid: str
-    end: Coordinate
-    commit_us: int
-    beat: str | None = None
-    server_id: int = 0
 
 
 class Assembler:

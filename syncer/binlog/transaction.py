@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from syncer.binlog.events import RowsKind
 from syncer.binlog.folding import TableKeys
 from syncer.binlog.images import ImageReader
@@ -11,6 +13,7 @@ from syncer.binlog.parents import Found
 from syncer.core.keptimage import NOT_KEPT
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark, Touch
+from syncer.core.position import Coordinate
 from syncer.core.record import (
     OPEN_BRANCH,
     BatchItem,
@@ -29,6 +32,23 @@ KEY_CHANGES_KEPT = 10_000
 """A transaction that changes more keys is a bulk change: which key was which is not kept."""
 _BATCH_ID_BYTES = 8
 _OPS = {"insert": Op.INSERT, "delete": Op.DELETE}
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """
+    A whole transaction: its record, its GTID (may be empty) and its end in the binlog (exclusive).
+
+    Attributes:
+        beat: it is a heartbeat of our pair: the text of its row; None for all others.
+        server_id: of the server that logged it first.
+    """
+
+    record: TransactionRecord
+    gtid: str
+    end: Coordinate
+    commit_us: int
+    beat: str | None = None
+    server_id: int = 0
 
 
 class OpenTransaction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -157,3 +158,31 @@ class Heart:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def hearts_of(
+    config: Config,
+    identities: Mapping[Side, str],
+    pulses: Mapping[Side, Pulse],
+    epoch: int,
+    clock: Clock,
+    log: structlog.stdlib.BoundLogger,
+    *,
+    beating: Collection[Side],
+    writes: bool,
+) -> list[Heart]:
+    """Make one per side, or none; a side that is not *beating*, as all where nothing *writes*, has its clock looked at only."""
+    if not config.heartbeat.interval_s:
+        return []
+    return [
+        Heart(
+            pulses[side],
+            config,
+            identity,
+            epoch,
+            clock,
+            log,
+            writes=writes and side in beating,
+        )
+        for side, identity in identities.items()
+    ]

@@ -33,7 +33,7 @@ from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
 from syncer.service.endings import Goal
 from syncer.service.families import Families
-from syncer.service.heart import Heart
+from syncer.service.heart import Heart, hearts_of
 from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
 from syncer.service.lanes import ApplyLanes, Lanes
@@ -285,7 +285,18 @@ class Run:
                 self._log,
                 on_beat=pulses[side].met,
             )
-        hearts = self._hearts(sessions, pulses, ledger, catalog, epoch)
+        names = [table.name for table in catalog.flowing.values()]
+        names += [one.table for one in ledger.paused().values()]
+        hearts = hearts_of(
+            config,
+            {side: sessions[side].server_identity() for side in SIDES},
+            pulses,
+            epoch,
+            clock,
+            self._log,
+            beating=beating_sides(config, (config.policy_for(name).direction for name in names)),
+            writes=not self._options.dry_run,
+        )
         workers = Workers.of(config, sessions)
         stack.callback(workers.close)
         families = Families.of(ledger, catalog, workers, config.engine.retry_limit)
@@ -437,33 +448,6 @@ class Run:
             rows_compared=reconciler.rows_compared,
             planned=tuple(rehearsal.lines) if rehearsal else (),
         )
-
-    def _hearts(
-        self,
-        sessions: Mapping[Side, Session],
-        pulses: Mapping[Side, Pulse],
-        ledger: Ledger,
-        catalog: Catalog,
-        epoch: int,
-    ) -> list[Heart]:
-        """One per side, or none; a side that no table is written to gets no beats unless that is asked for."""
-        if not self._config.heartbeat.interval_s:
-            return []
-        names = [table.name for table in catalog.flowing.values()]
-        names += [one.table for one in ledger.paused().values()]
-        beating = beating_sides(self._config, (self._config.policy_for(n).direction for n in names))
-        return [
-            Heart(
-                pulses[side],
-                self._config,
-                sessions[side].server_identity(),
-                epoch,
-                self._clock,
-                self._log,
-                writes=not self._options.dry_run and side in beating,
-            )
-            for side in SIDES
-        ]
 
     def _watch(
         self,
