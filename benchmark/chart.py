@@ -8,7 +8,7 @@ from html import escape
 
 from benchmark.result import Result
 
-_LABEL, _PLOT, _RIGHT, _ROW, _TOP = 470, 420, 130, 22, 64
+_LABEL, _PLOT, _RIGHT, _ROW, _TOP = 620, 320, 130, 22, 64
 _DECADES = 2
 _GOOD, _BAD = "#2e7d32", "#c62828"
 

@@ -55,7 +55,7 @@ def table(results: Sequence[Result]) -> str:
 def markdown(results: Sequence[Result]) -> str:
     """The results for a page, notes below."""
     rows = [HEAD, ["---"] * len(HEAD), *map(cells, results)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(results))]).rstrip()
 
 
