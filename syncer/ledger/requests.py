@@ -8,7 +8,8 @@ process that has the ledger keeps all that it has in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -112,35 +113,41 @@ def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -
         LedgerError: the file fails, or, where *strict*, one of them is not held.
     """
     left = []
-    db = writable(path)
-    try:
-        db.execute(q.BEGIN)
+    with requesting(path) as db:
         for number, answer in answers.items():
             row = db.execute(jq.CONFLICT, (number,)).fetchone()
             if row is None or row[1] not in ANSWERABLE:
                 if strict:
-                    db.execute(q.ROLLBACK)
                     raise LedgerError(f"conflict {number} is not held: syncer conflicts list")
                 left.append(number)
                 continue
             text = msgspec.json.encode(answer).decode()
             db.execute(q.PUT_META, (f"{PREFIX}{number}", text))
-        db.execute(q.COMMIT)
-    except sqlite3.Error as error:
-        translate(error, path)
-    finally:
-        db.close()
     return left
 
 
-def writable(path: Path) -> sqlite3.Connection:
+@contextmanager
+def requesting(path: Path) -> Iterator[sqlite3.Connection]:
     """
-    Open the ledger for a request beside the process that has it.
+    Make the block one transaction of the ledger, beside the process that has it: all of it, or nothing where it raises.
 
     Raises:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: there is none, or the file fails.
     """
+    db = _writable(path)
+    try:
+        db.execute(q.BEGIN)
+        yield db
+        db.execute(q.COMMIT)
+    except sqlite3.Error as error:
+        translate(error, path)
+    finally:
+        db.close()  # what is not committed is rolled back
+
+
+def _writable(path: Path) -> sqlite3.Connection:
+    """Open the ledger for a request; raises as ``requesting``."""
     if not path.exists():
         raise LedgerError(f"no ledger at {path}: name the one that syncer runs with")
     db = connect(path, read_only=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import msgspec
 
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
-from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
 from syncer.ledger.records import (
     ConflictEntry,
@@ -21,8 +19,7 @@ from syncer.ledger.records import (
     RestorationRecord,
     RestorationStatus,
 )
-from syncer.ledger.requests import writable
-from syncer.ledger.store import translate
+from syncer.ledger.requests import requesting
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Restoration).decode
@@ -148,13 +145,6 @@ def ask_back(path: Path, asked: Iterable[Restoration], now: float) -> None:
 
     Raises LedgerIncompatible or LedgerError: the ledger is of another version, or the file fails.
     """
-    db = writable(path)
-    try:
-        db.execute(q.BEGIN)
+    with requesting(path) as db:
         for one in asked:
             db.execute(jq.ADD_RESTORATION, (one.conflict_id, now, now, _encode(one).decode()))
-        db.execute(q.COMMIT)
-    except sqlite3.Error as error:
-        translate(error, path)
-    finally:
-        db.close()

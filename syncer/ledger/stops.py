@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from syncer.errors import LedgerError
 from syncer.ledger import queries as q
 from syncer.ledger import stop_queries as sq
 from syncer.ledger.ranges import Ranges
-from syncer.ledger.requests import writable
-from syncer.ledger.store import translate
+from syncer.ledger.requests import requesting
 
 RUNS_MOST = 200
 
@@ -170,13 +168,10 @@ def reject(path: Path, tables: list[TableName], actor: str) -> None:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: the file fails, or one of *tables* is not stopped.
     """
-    db = writable(path)
-    try:
-        db.execute(q.BEGIN)
+    with requesting(path) as db:
         for name in tables:
             row = db.execute(sq.STOPPED, (name.database, name.name)).fetchone()
             if row is None:
-                db.execute(q.ROLLBACK)
                 raise LedgerError(f"table {name} is not stopped: syncer guard list")
             table_id, target, op, since = row
             source = Side(target).other.value
@@ -186,11 +181,6 @@ def reject(path: Path, tables: list[TableName], actor: str) -> None:
             about = {"table_id": table_id, "side": source, "op": op, "upto": upto, "since": since}
             db.execute(sq.OPEN_REJECTED, about)
             db.execute(sq.DROP_STOP, (table_id,))
-        db.execute(q.COMMIT)
-    except sqlite3.Error as error:
-        translate(error, path)
-    finally:
-        db.close()
 
 
 def confirm(path: Path, tables: list[TableName]) -> None:
@@ -201,16 +191,8 @@ def confirm(path: Path, tables: list[TableName]) -> None:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: the file fails, or one of *tables* is not stopped.
     """
-    db = writable(path)
-    try:
-        db.execute(q.BEGIN)
+    with requesting(path) as db:
         for name in tables:
             done = db.execute(sq.CONFIRM_STOP, (name.database, name.name))
             if not done.rowcount:
-                db.execute(q.ROLLBACK)
                 raise LedgerError(f"table {name} is not stopped: syncer guard list")
-        db.execute(q.COMMIT)
-    except sqlite3.Error as error:
-        translate(error, path)
-    finally:
-        db.close()
