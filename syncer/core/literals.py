@@ -8,6 +8,9 @@ from decimal import Decimal
 _OUTSIDE = re.compile(r"""['"(),]""")
 _INSIDE = {quote: re.compile(rf"[{quote}\\]") for quote in "'\""}
 """What ends a text that *quote* began, or takes the meaning of the next character."""
+_SPECIAL = re.compile(r"""["(\\]""")
+_LITERAL = re.compile(r"(?:\A|,)((?:[^,']+|'[^']*')*)")
+"""A literal of an image without anything special: bare text and texts in quotes, a doubled quote being the end of one and the begin of another."""
 
 
 def split_image(image: str) -> list[str]:
@@ -16,6 +19,8 @@ def split_image(image: str) -> list[str]:
 
     Commas inside quotes and parentheses do not split. Both ways to escape a quote are understood.
     """
+    if not _SPECIAL.search(image):
+        return _LITERAL.findall(image)
     parts: list[str] = []
     start = 0
     depth = 0

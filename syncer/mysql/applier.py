@@ -18,10 +18,11 @@ from syncer.core.schema import Column
 from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import marker, statements
+from syncer.mysql.columns import as_text
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 from syncer.mysql.images import alike
-from syncer.mysql.reader import ChunkValues, as_text
+from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import (
     CHILD_EXISTS,
     Dependents,

@@ -20,6 +20,11 @@ from syncer.mysql.ranges import range_condition, scope_condition
 from syncer.mysql.statements import table_by_key
 
 COUNT = 128
+"""Buckets of a chunk of which nothing is known but that it differs."""
+MOST = 2048
+DENSE = 16
+RANGES = 64
+"""More ranges than so many cost a server's optimiser more than it costs to look at every key of the chunk."""
 SPARSEST = 8
 """Where fewer than one integer in so many is a key, parts of the range would hold too different numbers of rows."""
 
@@ -29,26 +34,42 @@ def unequal(a: Mapping[int, tuple[int, int]], b: Mapping[int, tuple[int, int]]) 
     return [number for number in a.keys() | b.keys() if a.get(number) != b.get(number)]
 
 
+def count_for(rows: int, differing: float) -> int:
+    """
+    Return into how many buckets *rows* rows are best divided, of which about *differing* differ, as 0 for: not at all.
+
+    A bucket costs about as much to be read as a row, and of every bucket that differs all rows are: so few are read as can be
+    with the square root of twice the product. Where every sixteenth row differs, most rows would be read after all.
+    """
+    if DENSE * differing >= rows:
+        return 0
+    return max(COUNT, min(MOST, round((2 * rows * differing) ** 0.5)))
+
+
 class Division(msgspec.Struct, frozen=True):
     """
     How the keys from *low* (inclusive) to *high* (exclusive) are divided.
 
     Attributes:
         width: integers per bucket; 0: by checksum.
+        count: buckets, at most.
     """
 
     low: Key | None
     high: Key | None
     width: int
+    count: int = COUNT
 
     @classmethod
-    def of(cls, low: Key | None, high: Key | None, rows: int, *, integer: bool) -> Division:
+    def of(
+        cls, low: Key | None, high: Key | None, rows: int, *, integer: bool, count: int = COUNT
+    ) -> Division:
         """Divide a range that holds about *rows* rows; *integer*: its keys are single integers."""
         if integer and low is not None and high is not None:
             width = int(high[0]) - int(low[0])
             if width <= SPARSEST * rows:
-                return cls(low, high, -(-width // COUNT))
-        return cls(low, high, 0)
+                return cls(low, high, -(-width // count), count)
+        return cls(low, high, 0, count)
 
     def select(self, schema: TableSchema, flavor: Flavor, columns: Sequence[Column]) -> str:
         """Select number, row count and digest of every bucket that has rows."""
@@ -61,7 +82,8 @@ class Division(msgspec.Struct, frozen=True):
     def condition(self, schema: TableSchema, flavor: Flavor, buckets: Collection[int]) -> str:
         """Return the condition for the rows of *buckets*, at least one."""
         chosen = sorted(buckets)
-        if not self.width or self.low is None or self.high is None:
+        runs = _runs(chosen)
+        if not self.width or self.low is None or self.high is None or len(runs) > RANGES:
             numbers = ",".join(map(str, chosen))
             whole = range_condition(schema, self.low, self.high)
             return scope_condition(
@@ -71,10 +93,10 @@ class Division(msgspec.Struct, frozen=True):
         parts = [
             range_condition(
                 schema,
-                (start + number * self.width,),
-                (min(end, start + (number + 1) * self.width),),
+                (start + first * self.width,),
+                (min(end, start + after * self.width),),
             )
-            for number in chosen
+            for first, after in runs
         ]
         return scope_condition(schema, "(" + " OR ".join(f"({part})" for part in parts) + ")")
 
@@ -84,4 +106,15 @@ class Division(msgspec.Struct, frozen=True):
             number = plain_number(schema.key_columns[0])
             return f"({number}-({int(self.low[0])})) DIV {self.width}"
         key = ",',',".join(canonical(column, flavor) for column in schema.key_columns)
-        return f"CRC32(CONCAT({key}))%{COUNT}"
+        return f"CRC32(CONCAT({key}))%{self.count}"
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Put neighbours of *numbers*, which are in order, together: the first of each run, and the number after its last."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1] = runs[-1][0], number + 1
+        else:
+            runs.append((number, number + 1))
+    return runs

@@ -300,3 +300,8 @@ def order_literal(column: Column, scalar: Scalar) -> str:
         chosen = set(str(scalar).split(",")) if scalar else set()
         return str(sum(1 << at for at, member in enumerate(column.members) if member in chosen))
     return key_literal(column, scalar)
+
+
+def as_text(value: object) -> str:
+    """Return what the driver gives for text; bytes that are no UTF-8 as surrogates."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)

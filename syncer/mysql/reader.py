@@ -1,10 +1,4 @@
-"""
-Reads of one side with the bounds that the visibility proof needs (INV-3).
-
-A read is three calls on one session: ``begin``, any number of ``rows``, ``end``. All rows come from one snapshot. MySQL:
-``gtid_executed`` before the snapshot, the binlog's end after the rows. MariaDB: the snapshot's own coordinate is both.
-A locking read takes the binlog's end while the rows are locked: that is both bounds, on either flavour (INV-5).
-"""
+"""Reads of one side: rows, digests of chunks, boundaries. All within a snapshot, where one was begun."""
 
 from __future__ import annotations
 
@@ -17,15 +11,14 @@ import msgspec
 
 from syncer.core.key import Key, Scalar
 from syncer.core.pairing import PairedTable
-from syncer.core.position import Coordinate, GtidSet
 from syncer.core.rules import RuleValue
 from syncer.core.schema import Column
-from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql import statements
 from syncer.mysql.buckets import Division
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
+from syncer.mysql.snapshot import Snapshot
 
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 _TEMPORAL = {"date", "datetime", "timestamp"}
@@ -65,7 +58,7 @@ def _plain_rows(column: Column, rows: Sequence[Sequence[Any]]) -> dict[Key, RowR
     for value, digest, image, inside in rows:
         key = (value if type(value) is int else cols.key_scalar(column, value),)
         known = digest if type(digest) is str else digest_of((digest,))
-        whole = image if type(image) is str else "" if image is None else as_text(image)
+        whole = image if type(image) is str else "" if image is None else cols.as_text(image)
         found[key] = RowRead(
             key, known, (), "" if is_unknown(known) else whole, inside == "1" or bool(int(inside))
         )
@@ -80,22 +73,6 @@ def digest_of(cells: Sequence[object]) -> str:
 def is_unknown(digest: str) -> bool:
     """Say whether *digest* stands for a row that its server could make no digest of."""
     return digest.startswith(_UNKNOWN)
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """
-    What a read proves, in the server's own terms.
-
-    Attributes:
-        executed: MySQL: the GTIDs that are in the rows for certain; None elsewhere.
-        end: nothing that was logged after it is in the rows.
-        locked: the rows were locked while *end* was read: whatever was logged before it and touched *these* rows is in
-            them. Of other rows it proves nothing.
-    """
-
-    executed: GtidSet | None
-    end: Coordinate
-    locked: bool = False
 
 
 class ChunkValues(msgspec.Struct, frozen=True):
@@ -115,50 +92,13 @@ class ChunkValues(msgspec.Struct, frozen=True):
     values: str
 
 
-class SnapshotReader:
-    """Reads of one side on a session of its own. Not thread-safe: one worker uses it."""
+class SnapshotReader(Snapshot):
+    """Reads of one side within a snapshot, or between two. Not thread-safe: one worker uses it."""
 
     def __init__(self, session: Session) -> None:
         """Take a session over; it is REPEATABLE READ, so that a locking read locks absent keys too."""
-        self._session = session
-        self._executed: GtidSet | None = None
-        self._exact: Coordinate | None = None
-        self._locking = False
+        super().__init__(session)
         self.rows_read = 0
-
-    @property
-    def session(self) -> Session:
-        """The session, for statements between reads."""
-        return self._session
-
-    def begin(self, *, locking: bool = False) -> None:
-        """Open the snapshot; with *locking* every row read is locked until ``end``, absent keys too."""
-        self._locking = locking
-        self._executed = self._exact = None
-        if locking:
-            self._session.execute("START TRANSACTION")
-        elif self._session.flavor == "mysql":
-            self._executed = GtidSet(
-                str(self._session.query("SELECT @@GLOBAL.gtid_executed")[0][0])
-            )
-            self._session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        else:
-            self._session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-            status = dict(self._session.query("SHOW STATUS LIKE 'Binlog_snapshot_%'"))
-            self._exact = snapshot_coordinate(status)
-
-    def end(self) -> Bounds:
-        """Read the upper bound and close the snapshot."""
-        if self._exact is not None:
-            bounds = Bounds(None, self._exact)
-        else:
-            bounds = Bounds(self._executed, binlog_end(self._session), self._locking)
-        self._session.rollback()
-        return bounds
-
-    def abandon(self) -> None:
-        """Close the snapshot after an error; never raises."""
-        self._session.rollback_quietly()
 
     def rows_by_key(self, table: PairedTable, keys: list[Key]) -> dict[Key, RowRead]:
         """Read the rows of *keys*; absent ones are missing from the result."""
@@ -192,7 +132,7 @@ class SnapshotReader:
             ],
             ordered=self._locking,
         )
-        rows = self._session.query(sql)
+        rows = self._query(sql)
         width = len(schema.key)
         if width == 1 and not read and rows and len(rows[0]) == _PLAIN_WIDTH:
             found = _plain_rows(schema.key_columns[0], rows)
@@ -209,7 +149,7 @@ class SnapshotReader:
                 key,
                 digest,
                 values,
-                "" if whole is None or is_unknown(digest) else as_text(whole),
+                "" if whole is None or is_unknown(digest) else cols.as_text(whole),
                 bool(int(inside)),
             )
         self.rows_read += len(found)
@@ -234,7 +174,7 @@ class SnapshotReader:
         width = len(schema.key)
         sql = statements.select_children(schema, columns, values, read, limit)
         found = []
-        for row in self._session.query(sql):
+        for row in self._query(sql):
             key = cols.read_key(read[:width], row)
             rest = zip(read[width:], row[width:], strict=True)
             more = tuple(None if v is None else cols.key_scalar(c, v) for c, v in rest)
@@ -247,7 +187,7 @@ class SnapshotReader:
         sql = division.select(table.schema(side), self._session.flavor, table.compared(side))
         return {
             int(bucket): (int(count), int(digest or 0))
-            for bucket, count, digest in self._session.query(sql)
+            for bucket, count, digest in self._query(sql)
         }
 
     def digests_in_buckets(
@@ -276,7 +216,7 @@ class SnapshotReader:
         width = len(schema.key)
         found = {
             cols.read_key(schema.key_columns, row): digest_of(row[width:])
-            for row in self._session.query(sql)
+            for row in self._query(sql)
         }
         self.rows_read += len(found)
         return found
@@ -289,7 +229,7 @@ class SnapshotReader:
         sql = statements.select_chunk_digest(
             table.schema(side), self._session.flavor, table.compared(side), low, high
         )
-        count, digest = self._session.query(sql)[0]
+        count, digest = self._query(sql)[0]
         return int(count), int(digest or 0)
 
     def table_digests(
@@ -309,7 +249,7 @@ class SnapshotReader:
             for table in tables
         ]
         for part in statements.split_by_bytes(texts, UNION_BYTES):
-            for number, count, digest in self._session.query(" UNION ALL ".join(part)):
+            for number, count, digest in self._query(" UNION ALL ".join(part)):
                 if int(count) <= most_rows:
                     found[int(number)] = int(count), int(digest or 0)
         return found
@@ -322,9 +262,24 @@ class SnapshotReader:
 
         A row that is too large for ``max_allowed_packet`` is missing in the text, though not in number and digest.
         """
-        found = read_values(self._session, table, low, high, digest=digest)
-        self.rows_read += found.rows
-        return found
+        side = self._session.side
+        sql = statements.select_chunk_values(
+            table.schema(side),
+            self._session.flavor,
+            table.compared(side) if digest else (),
+            table.writable(side),
+            low,
+            high,
+        )
+        count, found, values = self._query(sql)[0]
+        self.rows_read += int(count)
+        return ChunkValues(
+            low,
+            high,
+            int(count),
+            int(found or 0) if digest else None,
+            "" if values is None else cols.as_text(values),
+        )
 
     def most_bytes(self) -> int:
         """The longest statement that the server takes."""
@@ -336,7 +291,7 @@ class SnapshotReader:
         sql = statements.select_multiset_digest(
             table.schema(side), self._session.flavor, table.compared(side)
         )
-        count, xored, added = self._session.query(sql)[0]
+        count, xored, added = self._query(sql)[0]
         return int(count), int(xored or 0), int(added or 0)
 
     def digest_counts(self, table: PairedTable, prefix: str) -> dict[str, int]:
@@ -346,7 +301,7 @@ class SnapshotReader:
             table.schema(side), self._session.flavor, table.compared(side), prefix
         )
         found: dict[str, int] = {}
-        for row in self._session.query(sql):
+        for row in self._query(sql):
             digest = digest_of(row[:-1])
             found[digest] = found.get(digest, 0) + int(row[-1])
         return found
@@ -356,7 +311,7 @@ class SnapshotReader:
     ) -> Key | None:
         """Return the key *rows* rows after *low* within the range, None where it holds no more than *rows*."""
         schema = table.schema(self._session.side)
-        found = self._session.query(statements.select_boundary(schema, low, high, rows))
+        found = self._query(statements.select_boundary(schema, low, high, rows))
         if not found:
             return None
         return cols.read_key(schema.key_columns, found[0])
@@ -366,58 +321,6 @@ class SnapshotReader:
     ) -> bool:
         """Say whether the range holds more than *rows* rows, without counting further."""
         return self.boundary(table, low, high, rows) is not None
-
-
-def read_values(
-    session: Session, table: PairedTable, low: Key | None, high: Key | None, *, digest: bool
-) -> ChunkValues:
-    """Do what ``SnapshotReader.chunk_values`` does, within whatever transaction *session* is."""
-    sql = statements.select_chunk_values(
-        table.schema(session.side),
-        session.flavor,
-        table.compared(session.side) if digest else (),
-        table.writable(session.side),
-        low,
-        high,
-    )
-    count, found, values = session.query(sql)[0]
-    return ChunkValues(
-        low,
-        high,
-        int(count),
-        int(found or 0) if digest else None,
-        "" if values is None else as_text(values),
-    )
-
-
-def binlog_end(session: Session) -> Coordinate:
-    """Read the end of the binlog."""
-    file, offset = binlog_status(session)
-    return Coordinate.parse(file, offset)
-
-
-def binlog_status(session: Session) -> tuple[str, int]:
-    """Read file and position of the binlog's end. Raises StatementRefused where there is no binlog."""
-    rows = session.query(session.status_statement)
-    if not rows:
-        raise StatementRefused(
-            f"{session.where}: the binary log is off; set log_bin and restart the server"
-        )
-    return as_text(rows[0][0]), int(rows[0][1])
-
-
-def snapshot_coordinate(status: dict[Any, Any]) -> Coordinate:
-    """Read MariaDB's Binlog_snapshot_file and Binlog_snapshot_position."""
-    lowered = {str(name).lower(): value for name, value in status.items()}
-    file = as_text(lowered.get("binlog_snapshot_file", ""))
-    if not file:
-        raise StatementRefused("the server gives no Binlog_snapshot_file: the binary log is off")
-    return Coordinate.parse(file, int(lowered["binlog_snapshot_position"]))
-
-
-def as_text(value: object) -> str:
-    """Return what the driver gives for text; bytes that are no UTF-8 as surrogates."""
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def _rule_select(column: Column) -> str:
@@ -431,7 +334,7 @@ def rule_value(column: Column, value: object) -> RuleValue | None:
     """Return what rules compare: *value* as a server gives it; NULL and zero dates count as missing (conflicts.md §5)."""
     if value is None:
         return None
-    text = as_text(value)
+    text = cols.as_text(value)
     if column.data_type in _INTEGER:
         return int(text)
     if column.data_type in _TEMPORAL:

@@ -17,7 +17,7 @@ from syncer.errors import StatementRefused
 from syncer.ledger import Ledger
 from syncer.ledger.records import Definition
 from syncer.mysql.connection import Session
-from syncer.mysql.reader import binlog_end
+from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import LOOKING, Catalog, Layouts
 from syncer.service.checking import problems, refuse_errors
 from syncer.service.positions import start_position

@@ -30,8 +30,8 @@ from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.throttle import Throttle
 
-MANY_DIFFERING = 1000
-"""Where a chunk has more differing keys, the next ones are read one at a time: their rows are in memory at once."""
+MANY_DIFFERING = 5000
+"""Where a chunk has more differing keys, the next ones are read one at a time: their keys are in memory at once."""
 
 
 class ChunkComparer:
@@ -63,7 +63,7 @@ class ChunkComparer:
         self._lanes = lanes
         self._looking = ChunkReader(reader, lanes)
         self._width = 1
-        self._scattered: int | None = None
+        self._scattered: tuple[int, float] | None = None
         self._steps: dict[int, IntegerSteps] = {}
         self.rows_compared = 0
 
@@ -84,13 +84,10 @@ class ChunkComparer:
         if self._copier and source and self._copier.copy(span, table, source):
             return True
         started = self._clock.monotonic()
+        rows = rows_per_chunk(table, self._sizer)
         try:
             chunks = self._next_chunks(span, table)
-            seen = self._looking.look(
-                chunks,
-                rows=rows_per_chunk(table, self._sizer),
-                divide=self._scattered == span.table_id,
-            )
+            seen = self._looking.look(chunks, rows=rows, differing=rows * self._share(span))
         except TransientDatabaseError:
             self._sizer.shrink()
             raise
@@ -105,7 +102,9 @@ class ChunkComparer:
             self._sizer.took(max(one.rows.values()), seconds)
             span = rest
         most = max(len(one.differing) for one in seen)
-        self._scattered = span.table_id if 0 < most <= MANY_DIFFERING else None
+        differing = sum(len(one.differing) for one in seen)
+        share = differing / max(1, sum(max(one.rows.values()) for one in seen))
+        self._scattered = (span.table_id, share) if differing else None
         several = settled == len(seen) and most <= MANY_DIFFERING
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
@@ -115,6 +114,10 @@ class ChunkComparer:
         self._lanes.rest()
         if self._copier:
             self._copier.rest()
+
+    def _share(self, span: ClaimedSpan) -> float:
+        """Say which part of the rows differed in the chunks of the same table that were compared just before; 0: none."""
+        return self._scattered[1] if self._scattered and self._scattered[0] == span.table_id else 0
 
     def _next_chunks(self, span: ClaimedSpan, table: PairedTable) -> list[Chunk]:
         """Divide the beginning of *span* into as many chunks as are to be read at a time: more, the longer little differs."""

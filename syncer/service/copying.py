@@ -32,7 +32,8 @@ from syncer.core.visibility import Horizon
 from syncer.errors import SyncerError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedSpan, CopiedRange, IntentItem
-from syncer.mysql.reader import Bounds, ChunkValues, SnapshotReader
+from syncer.mysql.reader import ChunkValues, SnapshotReader
+from syncer.mysql.snapshot import Bounds
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.lanes import ApplyLane, ApplyLanes

@@ -10,7 +10,7 @@ from syncer.binlog.progress import StreamProgress
 from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
 from syncer.ledger import Ledger
-from syncer.mysql.reader import binlog_end
+from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.sides import Workers
 

@@ -11,7 +11,7 @@ from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPositi
 from syncer.core.side import Side
 from syncer.errors import PositionLost, StatementRefused, TransientDatabaseError
 from syncer.mysql.connection import Session
-from syncer.mysql.reader import binlog_end
+from syncer.mysql.snapshot import binlog_end
 from syncer.service.positions import FILE_START, await_visible
 
 _WRONG_OFFSET = 1220

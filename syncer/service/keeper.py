@@ -31,7 +31,7 @@ from syncer.mysql.columns import quote_name
 from syncer.mysql.connection import Session
 from syncer.mysql.flavor import Flavor
 from syncer.mysql.introspect import load_schemas
-from syncer.mysql.reader import binlog_end
+from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.checking import absent, problems
 from syncer.service.probes import Moment, Probe, no_probe

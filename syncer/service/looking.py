@@ -2,7 +2,7 @@
 What chunks of a span hold on both sides, and which of their keys differ: read in stages, each for several chunks at a time.
 
 A digest of each chunk, of each bucket of those that differ, and the rows of the buckets that do. Where differences are spread
-over a table, its chunks are divided at once: one look less at each.
+over a table, its chunks are divided at once, and where they are dense, all rows are read at once: one look or two less at each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
-from syncer.mysql.buckets import Division, unequal
+from syncer.mysql.buckets import COUNT, Division, count_for, unequal
 from syncer.mysql.reader import SnapshotReader
 from syncer.service.boundaries import DIVIDED_ROWS, differing_keys
 from syncer.service.lanes import Lanes
@@ -70,14 +70,17 @@ class ChunkReader:
         self._reader = reader
         self._lanes = lanes
 
-    def look(self, chunks: Sequence[Chunk], *, rows: int, divide: bool) -> list[Seen]:
+    def look(self, chunks: Sequence[Chunk], *, rows: int, differing: float) -> list[Seen]:
         """
-        Compare *chunks*, of about *rows* rows each; *divide*: into buckets at once, since they are likely to differ.
+        Compare *chunks*, of about *rows* rows each, of which about *differing* are likely to differ.
 
         Raises as ``PairReader.within_snapshots``.
         """
-        if divide:
-            seen = self._divide([Seen(chunk, {}, False, {}) for chunk in chunks], rows)
+        if differing:
+            count = count_for(rows, differing)
+            seen = [Seen(chunk, {}, False, {}) for chunk in chunks]
+            if count:
+                self._divide(seen, rows, count)
         else:
             seen = self._digest(chunks)
             large = [
@@ -89,7 +92,7 @@ class ChunkReader:
 
     def _all(self, works: Sequence[Work[T]]) -> list[tuple[dict[Side, T], dict[Side, Horizon]]]:
         if len(works) == 1:
-            return [self._reader.within_snapshots(works[0])]
+            return [self._reader.within_snapshots(works[0], reads=1)]
         return self._reader.side_by_side(self._lanes, works) if works else []
 
     def _digest(self, chunks: Sequence[Chunk]) -> list[Seen]:
@@ -100,12 +103,12 @@ class ChunkReader:
             seen.append(Seen(chunk, rows, digests[Side.A] == digests[Side.B], horizons))
         return seen
 
-    def _divide(self, seen: list[Seen], rows: int) -> list[Seen]:
+    def _divide(self, seen: list[Seen], rows: int, count: int = COUNT) -> None:
         """Compare bucket by bucket; *rows*: about so many of each, 0: they are known."""
         for one in seen:
-            chunk, count = one.chunk, rows or min(one.rows.values())
+            chunk, about = one.chunk, rows or min(one.rows.values())
             one.division = Division.of(
-                chunk.low, chunk.high, count, integer=chunk.table.integer_key
+                chunk.low, chunk.high, about, integer=chunk.table.integer_key, count=count
             )
         found = self._all([_buckets_of(one.chunk, one.division) for one in seen if one.division])
         for one, (buckets, horizons) in zip(seen, found, strict=True):
@@ -113,12 +116,14 @@ class ChunkReader:
             one.chosen = unequal(buckets[Side.A], buckets[Side.B])
             one.equal = not one.chosen
             one.horizons = horizons
-        return seen
 
     def _find(self, seen: Sequence[Seen]) -> None:
         """Find the keys of chunks that differ."""
         for one, (rows, after) in zip(seen, self._all(list(map(_rows_of, seen))), strict=True):
             one.differing = differing_keys(rows)
+            if not one.rows:
+                one.rows = {side: len(rows[side]) for side in SIDES}
+                one.equal = not one.differing
             before = after if one.division is None else one.horizons
             one.horizons = {side: Horizon(before[side].lower, after[side].upper) for side in SIDES}
 

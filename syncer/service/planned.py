@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 
 import msgspec
 
 from syncer.core.decision import ConflictKind, Decision, Verdict
+from syncer.core.guard import WriteGuard
 from syncer.core.keptimage import RenderedRow, pack
 from syncer.core.key import Key, StoredKey
 from syncer.core.links import circular, families
@@ -18,6 +19,7 @@ from syncer.core.mark import KeyMarks, Op
 from syncer.core.origins import Origin
 from syncer.core.outcome import NO_BASE, Base
 from syncer.core.pairing import PairedTable
+from syncer.core.policy import Policy
 from syncer.core.side import SIDES, Side
 from syncer.core.stale import STALE
 from syncer.core.subkinds import SubKind, changed_columns, sub_kinds
@@ -351,6 +353,8 @@ def operation(write: Write) -> str:
 
 
 def _shown_cells(table: PairedTable, cells: Sequence[str | None]) -> tuple[str | None, ...]:
+    if not table.redacted:
+        return tuple(cells)
     hidden = {name.lower() for name in table.redacted}
     named = zip(table.written, cells, strict=True)
     return tuple(None if name.lower() in hidden else cell for name, cell in named)
@@ -370,5 +374,9 @@ def _kept_digest(table: PairedTable, row: RowRead | None) -> str | None:
 
 def policy_version(table: PairedTable) -> str:
     """Return a short text that is another one where the table's policy or guards are."""
-    text = f"{table.policy} {table.guard}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return _version_of(table.policy, table.guard)
+
+
+@lru_cache(maxsize=1024)
+def _version_of(policy: Policy, guard: WriteGuard) -> str:
+    return hashlib.sha256(f"{policy} {guard}".encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ from syncer.core.record import TransactionRecord
 from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
-from syncer.mysql.reader import binlog_status, snapshot_coordinate
+from syncer.mysql.snapshot import binlog_status, snapshot_coordinate
 
 FILE_START = 4
 _STILL_TRIES = 200

@@ -23,7 +23,8 @@ from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.identity import identities
-from syncer.mysql.reader import Bounds, RowRead, SnapshotReader
+from syncer.mysql.reader import RowRead, SnapshotReader
+from syncer.mysql.snapshot import Bounds
 from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker, Workers, gathered
@@ -78,17 +79,23 @@ class PairReader:
         self._probe = probe
 
     def within_snapshots(
-        self, work: Callable[[SnapshotReader, Side], T], *, locking: bool = False
+        self,
+        work: Callable[[SnapshotReader, Side], T],
+        *,
+        locking: bool = False,
+        reads: int | None = None,
     ) -> tuple[dict[Side, T], dict[Side, Horizon]]:
         """
         Run *work* on one snapshot per side at the same time; return its results and what they are proven to contain.
+
+        *reads*: so many reads *work* makes at most, 1 or more; one round trip is spared where that is known.
 
         Raises:
             TransientDatabaseError: a server failed, or a tailer did not reach the fence in time.
             StoppedWaiting: the run is ending.
         """
         results = self.workers.both(
-            lambda worker: self._within_snapshot(worker, work, locking=locking)
+            lambda worker: self._within_snapshot(worker, work, locking=locking, reads=reads)
         )
         bounds = {side: results[side][1] for side in SIDES}
         self._fence(bounds)
@@ -99,7 +106,7 @@ class PairReader:
         self, lanes: Lanes, works: Sequence[Callable[[SnapshotReader, Side], T]]
     ) -> list[tuple[dict[Side, T], dict[Side, Horizon]]]:
         """
-        Do what ``within_snapshots`` does for each of *works*, at the same time, on a lane each.
+        Do what ``within_snapshots`` does for each of *works*, at the same time, on a lane each; each makes one read at most.
 
         Waits for all even where one fails; raises as ``within_snapshots`` then.
         """
@@ -107,7 +114,7 @@ class PairReader:
         def one(
             work: Callable[[SnapshotReader, Side], T],
         ) -> Callable[[Workers], dict[Side, tuple[T, Bounds]]]:
-            return lambda workers: workers.both(lambda w: self._within_snapshot(w, work))
+            return lambda workers: workers.both(lambda w: self._within_snapshot(w, work, reads=1))
 
         found = gathered([lanes.submit(one(work)) for work in works])
         ends = {side: [read[side][1] for read in found] for side in SIDES}
@@ -152,10 +159,13 @@ class PairReader:
         work: Callable[[SnapshotReader, Side], T],
         *,
         locking: bool = False,
+        reads: int | None = None,
     ) -> tuple[T, Bounds]:
         reader = worker.reader()
         try:
-            reader.begin(locking=locking)
+            reader.begin(locking=locking, reads=reads)
+            if self._probe is not no_probe:
+                reader.open_now()
             self._probe(Moment.SNAPSHOT, worker.side)
             result = work(reader, worker.side)
             bounds = reader.end()
@@ -218,7 +228,7 @@ class PairReader:
                 for table_id, keys in wanted.items()
             }
 
-        return self.within_snapshots(work, locking=locking)
+        return self.within_snapshots(work, locking=locking, reads=len(wanted))
 
     def group(
         self,

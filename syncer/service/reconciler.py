@@ -54,6 +54,8 @@ AMBIGUOUS_BEFORE_LOCKING = 3
 AMBIGUOUS_KNOWN = 100_000
 LOCKED_BACK_OFF_S = 0.3
 LOCKED_KEYS_AT_ONCE = 100
+BATCHES_AHEAD = 3
+"""So many batches of keys go before the next chunk while more keys are due: one is read while another is being written."""
 WAITING_SPELLINGS = 2000
 """Put off keys come first: a held key is opened by any new mark of the spelling it is held under."""
 SPELLINGS_AHEAD = 100
@@ -115,6 +117,7 @@ class Reconciler:
         self._families = families
         self._units = Units(ledger, customs)
         self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
+        self._ahead = 0
         self.cycles = 0
 
     @property
@@ -124,7 +127,7 @@ class Reconciler:
 
     def step(self) -> bool:
         """
-        Do one batch of keys and one chunk; say whether anything moved.
+        Do one batch of keys and one chunk, or the batch alone where more keys are due; say whether anything moved.
 
         Raises:
             TransientDatabaseError: marks are kept; call again after a while.
@@ -143,6 +146,10 @@ class Reconciler:
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
+        if len(self._due) > self._batch_rows and self._ahead < BATCHES_AHEAD:
+            self._ahead += 1
+            return moved
+        self._ahead = 0
         span = self._ledger.claim_span(now)
         if not claimed or span is not None:
             moved = self._land() or moved

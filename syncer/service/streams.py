@@ -19,7 +19,7 @@ from syncer.ledger import Ledger
 from syncer.mysql.connection import Session, driver_tls
 from syncer.mysql.endpoint import Endpoint
 from syncer.mysql.introspect import load_schemas
-from syncer.mysql.reader import binlog_end
+from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.scope import note_key, other_key
 

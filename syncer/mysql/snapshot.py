@@ -1,0 +1,163 @@
+"""
+A snapshot of one side with the bounds that the visibility proof needs (INV-3).
+
+Three calls on one session: ``begin``, any number of reads, ``end``. All rows come from one snapshot. MySQL: ``gtid_executed``
+before the snapshot, the binlog's end after the rows. MariaDB: the snapshot's own coordinate is both. A locking read takes the
+binlog's end while the rows are locked: that is both bounds, on either flavour (INV-5).
+
+It costs as few round trips as it can: what opens it goes with the first read, and what closes it with the last where it is
+known which that is. The server runs the statements of a message in their order, and none after one that failed: INV-3 holds as
+if they had been sent one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from syncer.core.position import Coordinate, GtidSet
+from syncer.errors import StatementRefused
+from syncer.mysql import columns as cols
+from syncer.mysql.connection import Session
+from syncer.mysql.flavor import Flavor
+
+_BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+_END = "ROLLBACK"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """
+    What a read proves, in the server's own terms.
+
+    Attributes:
+        executed: MySQL: the GTIDs that are in the rows for certain; None elsewhere.
+        end: nothing that was logged after it is in the rows.
+        locked: the rows were locked while *end* was read: whatever was logged before it and touched *these* rows is in
+            them. Of other rows it proves nothing.
+    """
+
+    executed: GtidSet | None
+    end: Coordinate
+    locked: bool = False
+
+
+class Snapshot:
+    """One snapshot after another, on one session. Not thread-safe."""
+
+    def __init__(self, session: Session) -> None:
+        """Take a session over, one that may send several statements at once."""
+        self._session = session
+        self._locking = False
+        self._opening: list[str] = []
+        self._opened: list[list[tuple[Any, ...]]] = []
+        self._left: int | None = None
+        self._closed = False
+        self._end: Coordinate | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session, for statements between snapshots."""
+        return self._session
+
+    @property
+    def _names_itself(self) -> bool:
+        """MariaDB says which transactions a snapshot has."""
+        return not self._locking and self._session.flavor is not Flavor.MYSQL
+
+    def begin(self, *, locking: bool = False, reads: int | None = None) -> None:
+        """
+        Open the snapshot, together with the first read.
+
+        Args:
+            locking: every row read is locked until ``end``, absent keys too.
+            reads: at most so many will follow, at least 1; None: nobody knows.
+        """
+        self._locking = locking
+        self._opened = []
+        self._left = reads
+        self._closed = False
+        self._end = None
+        if locking:
+            self._opening = ["START TRANSACTION"]
+        elif self._names_itself:
+            self._opening = [_BEGIN, "SHOW STATUS LIKE 'Binlog_snapshot_%'"]
+        else:
+            self._opening = ["SELECT @@GLOBAL.gtid_executed", _BEGIN]
+
+    def open_now(self) -> None:
+        """Open the snapshot before anything is read, where that has not been done."""
+        if self._opening:
+            opening, self._opening = self._opening, []
+            self._opened = self._session.query_all(opening)
+
+    def end(self) -> Bounds:
+        """Read the upper bound and close the snapshot."""
+        self.open_now()
+        if not self._closed:
+            self._close(self._session.query_all(self._closing()))
+        self._left, self._closed = None, False
+        if self._names_itself:
+            return Bounds(None, snapshot_coordinate(dict(self._opened[1])))
+        if self._end is None:
+            raise ValueError("a snapshot that was not begun has no end")
+        executed = None if self._locking else GtidSet(str(self._opened[0][0][0]))
+        return Bounds(executed, self._end, self._locking)
+
+    def abandon(self) -> None:
+        """Close the snapshot after an error; never raises."""
+        self._opening, self._left, self._closed = [], None, False
+        self._session.rollback_quietly()
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one read, with what opens the snapshot and what closes it where it is the first or the last."""
+        if self._closed:
+            raise ValueError("a read after the one that was to be the last")
+        opening, self._opening = self._opening, []
+        if self._left is not None:
+            self._left -= 1
+        closing = self._closing() if self._left == 0 else []
+        if not opening and not closing:
+            return self._session.query(sql)
+        answers = self._session.query_all([*opening, sql, *closing])
+        if opening:
+            self._opened = answers[: len(opening)]
+        if closing:
+            self._closed = True
+            self._close(answers[len(opening) + 1 :])
+        return answers[len(opening)]
+
+    def _closing(self) -> list[str]:
+        return [_END] if self._names_itself else [self._session.status_statement, _END]
+
+    def _close(self, answers: list[list[tuple[Any, ...]]]) -> None:
+        if not self._names_itself:
+            self._end = Coordinate.parse(*_status(self._session, answers[0]))
+
+
+def binlog_end(session: Session) -> Coordinate:
+    """Read the end of the binlog."""
+    file, offset = binlog_status(session)
+    return Coordinate.parse(file, offset)
+
+
+def binlog_status(session: Session) -> tuple[str, int]:
+    """Read file and position of the binlog's end. Raises StatementRefused where there is no binlog."""
+    return _status(session, session.query(session.status_statement))
+
+
+def _status(session: Session, rows: list[tuple[Any, ...]]) -> tuple[str, int]:
+    if not rows:
+        raise StatementRefused(
+            f"{session.where}: the binary log is off; set log_bin and restart the server"
+        )
+    return cols.as_text(rows[0][0]), int(rows[0][1])
+
+
+def snapshot_coordinate(status: dict[Any, Any]) -> Coordinate:
+    """Read MariaDB's Binlog_snapshot_file and Binlog_snapshot_position."""
+    lowered = {str(name).lower(): value for name, value in status.items()}
+    file = cols.as_text(lowered.get("binlog_snapshot_file", ""))
+    if not file:
+        raise StatementRefused("the server gives no Binlog_snapshot_file: the binary log is off")
+    return Coordinate.parse(file, int(lowered["binlog_snapshot_position"]))
