@@ -7,6 +7,7 @@ the same division. It only has to put one key into one bucket: two spellings of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -43,7 +44,7 @@ def count_for(rows: int, differing: float) -> int:
     """
     if DENSE * differing >= rows:
         return 0
-    return max(COUNT, min(MOST, round((2 * rows * differing) ** 0.5)))
+    return max(COUNT, min(MOST, round(math.sqrt(2 * rows * differing))))
 
 
 class Division(msgspec.Struct, frozen=True):

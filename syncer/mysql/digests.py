@@ -27,6 +27,7 @@ from syncer.mysql.columns import (
 from syncer.mysql.flavor import Flavor
 
 TERMINATOR = ","
+_COMMA = f",'{TERMINATOR}',"
 NULL_TEXT = "~"
 """What stands for NULL; no field and no length is or contains it but a text, which has its length or is hashed."""
 _NEVER_TOO_LARGE = (
@@ -41,6 +42,12 @@ _NEVER_TOO_LARGE = (
     | {"bit"}
 )
 """A row holds 65,535 bytes of these at most, so no text of them comes near ``connection.LEAST_PACKET_BYTES``."""
+LENGTH_BITS = 20
+"""Room for the length of a short text in UTF-8: 65,535 bytes of another charset become three times as many at most."""
+NULL_LENGTH = (1 << LENGTH_BITS) - 1
+RAW_LENGTH = NULL_LENGTH - 1
+"""What stands in the place of the length of NULL, and of what is no text in Unicode."""
+LENGTHS_AT_ONCE = 3
 INVALID = "!0"
 """What stands for number 0 of an ENUM, which is no member, not even where one is the empty text."""
 
@@ -120,10 +127,28 @@ def _has_length(column: Column) -> bool:
 
 def _length(column: Column) -> str:
     """The length of such a text in bytes of UTF-8; of one that has no exact form in Unicode a sign that it has none."""
-    if not column.raw_text:
-        return f"OCTET_LENGTH({joined_text(column)})"
-    name = quote_name(column.name)
-    return f"IF({name} IS NULL,NULL,IF({survives(column)},OCTET_LENGTH({utf8(column)}),'!'))"
+    if column.raw_text:
+        name = quote_name(column.name)
+        length = f"IF({survives(column)},OCTET_LENGTH({utf8(column)}),{RAW_LENGTH})"
+        return f"IF({name} IS NULL,{NULL_LENGTH},{length})" if column.nullable else length
+    length = f"OCTET_LENGTH({joined_text(column)})"
+    return f"IFNULL({length},{NULL_LENGTH})" if column.nullable else length
+
+
+def _lengths(columns: Sequence[Column]) -> list[str]:
+    """The lengths of such texts, several in one number: a number becomes text at the price of hashing it twice."""
+    return [
+        "+".join(
+            f"{_length(column)}*{1 << LENGTH_BITS * place}" if place else _length(column)
+            for place, column in enumerate(columns[at : at + LENGTHS_AT_ONCE])
+        )
+        for at in range(0, len(columns), LENGTHS_AT_ONCE)
+    ]
+
+
+def _or_empty(column: Column, text: str) -> str:
+    """*text*, empty for NULL."""
+    return f"IFNULL({text},'')" if column.nullable else text
 
 
 def _measured(text: str) -> str:
@@ -155,23 +180,24 @@ def row_text(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
     Return an expression that is equal for equal rows and for no others; *columns* in the same order on both sides.
 
     Fields are joined by a comma. None holds one but members, which have their length in front, and short texts, whose lengths
-    follow behind all others: so a row could be read back, the lengths first, from the end. A short text that is NULL is left
-    out; its length is what stands for NULL then.
+    follow behind all others: so a row could be read back, the lengths first, from the end. A short text that is NULL is
+    empty; its length is what stands for NULL then.
 
     Types that may be large come last, as the SHA-256 of their text: no row comes near ``max_allowed_packet``. Where one of
-    them is beyond it, as a document may be, the whole is NULL: CONCAT_WS leaves out what is NULL, CONCAT becomes it.
+    them is beyond it, as a document may be, the whole is NULL: CONCAT_WS leaves out what is NULL, CONCAT becomes it. Nothing
+    else is NULL, so both make the same text; each flavour gets the one that it is faster with.
     """
     short = [c for c in columns if c.data_type in _NEVER_TOO_LARGE]
     long = [c for c in columns if c.data_type not in _NEVER_TOO_LARGE]
-    fields = [
-        _field(c, flavor) if _has_length(c) else _or_null_text(c, _field(c, flavor)) for c in short
-    ]
-    fields += [_or_null_text(c, _length(c)) for c in short if _has_length(c)]
-    text = f"CONCAT_WS('{TERMINATOR}',{','.join(fields)})" if fields else "''"
-    if not long:
-        return text
-    rest = "".join(f",'{TERMINATOR}',{_or_null_text(c, _field(c, flavor))}" for c in long)
-    return f"CONCAT({text}{rest})"
+    fields = [(_or_empty if _has_length(c) else _or_null_text)(c, _field(c, flavor)) for c in short]
+    fields += _lengths([c for c in short if _has_length(c)])
+    if not fields:
+        fields = ["''"]
+    more = [_or_null_text(c, _field(c, flavor)) for c in long]
+    if flavor is Flavor.MYSQL:
+        return f"CONCAT({_COMMA.join(fields + more)})"
+    text = f"CONCAT_WS('{TERMINATOR}',{','.join(fields)})"
+    return f"CONCAT({_COMMA.join([text, *more])})" if more else text
 
 
 def row_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
@@ -206,8 +232,8 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
 
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
-    text = row_text(columns, flavor)
-    return f"IFNULL(CAST(CONV(LEFT(SHA2({text},256),16),16,10) AS UNSIGNED),UUID_SHORT())"
+    number = f"CAST(CONV(LEFT(SHA2({row_text(columns, flavor)},256),16),16,10) AS UNSIGNED)"
+    return f"IFNULL({number},UUID_SHORT())" if _may_be_null(columns) else number
 
 
 def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
@@ -216,6 +242,11 @@ def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
         return _number(columns, flavor)
     hexed = f"LEFT(SHA2({row_text(columns, flavor)},256),16)"
     return f"UNHEX(IFNULL({hexed},LPAD(HEX(UUID_SHORT()),16,'0')))"
+
+
+def _may_be_null(columns: Sequence[Column]) -> bool:
+    """Whether CONCAT_WS may be NULL within ``row_text``. To ask of a number costs a tenth of the digest of a row, of a text nothing."""
+    return any(c.data_type not in _NEVER_TOO_LARGE for c in columns)
 
 
 def _joined(bits: str, flavor: Flavor | None) -> str:

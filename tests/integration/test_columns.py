@@ -209,6 +209,38 @@ def test_no_two_rows_of_texts_share_a_digest(opened, database, one, other):
         assert rows == found == values.count("(")
 
 
+def test_many_texts_keep_their_lengths_apart_and_both_flavours_agree(opened, database):
+    """Lengths share numbers; the longest text of another charset is three times as long in UTF-8."""
+    names = [f"v{number}" for number in range(7)]
+    rows = {
+        tuple("''" if at != place else text for at in range(7))
+        for place in range(7)
+        for text in ("NULL", "'~'", "','")
+    }
+    rows |= {tuple("','" if at <= place else "''" for at in range(7)) for place in range(7)}
+    rows |= {tuple("NULL" if at <= place else "''" for at in range(7)) for place in range(7)}
+    rows |= {(f"REPEAT('€',{length})", *["''"] * 6) for length in (1, 20_999, 21_000)}
+    found = []
+    for session in opened.values():
+        declared = ",".join(
+            f"{name} varchar({21_000 if name == 'v0' else 20}) CHARACTER SET cp1250"
+            for name in names
+        )
+        session.execute(
+            f"CREATE TABLE {database}.t (id int PRIMARY KEY, {declared}, only_long text)"
+        )
+        values = ",".join(f"({at},{','.join(row)},NULL)" for at, row in enumerate(sorted(rows)))
+        session.execute(f"INSERT INTO {database}.t VALUES {values}")
+        schema = schema_of(session, database)
+        for columns in (schema.columns[1:], schema.columns[1:-1], schema.columns[-1:]):
+            row = digests_of.row_digest(columns, session.flavor)
+            found.append(session.query(f"SELECT {row} FROM {database}.t ORDER BY id"))
+    for of_a, of_b in zip(found[:3], found[3:], strict=True):
+        assert of_a == of_b
+    assert len(set(found[0])) == len(set(found[1])) == len(rows)
+    assert len(set(found[2])) == 1
+
+
 def test_the_chunk_s_digest_is_one_number_whatever_it_is_made_by(opened, database):
     """MySQL joins bytes, MariaDB numbers."""
     found = set()
