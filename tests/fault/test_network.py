@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MARKER = b"`syncer`.`marker` SET `batch`"
 RAISED = b"`syncer`.`marker` SET `epoch`"
 COMMIT = b"\x03COMMIT"
-ROLLBACK = b"\x03ROLLBACK"
+SNAPSHOT = b"CONSISTENT SNAPSHOT"
+"""A message that opens a snapshot, and mostly reads and closes it as well."""
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_apply_cut_before_its_commit(loaded, proxies):
 @pytest.mark.parametrize("delivered", [True, False] if FULL else [False])
 def test_read_cut_at_its_end(loaded, proxies, delivered):
     def cut(running):
-        assert proxies[0].cut_at(b"CONSISTENT SNAPSHOT", ROLLBACK, delivered=delivered).wait(60)
+        assert proxies[0].cut_at(SNAPSHOT, delivered=delivered).wait(60)
 
     loaded(cut)
 
