@@ -23,7 +23,9 @@ from syncer.mysql.statements import table_by_key
 COUNT = 128
 """Buckets of a chunk of which nothing is known but that it differs."""
 MOST = 2048
+"""No more buckets than so many: their numbers and digests come over the wire."""
 DENSE = 16
+"""Where one row in so many differs, nearly every bucket would."""
 RANGES = 64
 """More ranges than so many cost a server's optimiser more than it costs to look at every key of the chunk."""
 SPARSEST = 8

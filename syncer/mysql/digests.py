@@ -233,7 +233,7 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
     number = f"CAST(CONV(LEFT(SHA2({row_text(columns, flavor)},256),16),16,10) AS UNSIGNED)"
-    return f"IFNULL({number},UUID_SHORT())" if _may_be_null(columns) else number
+    return f"IFNULL({number},UUID_SHORT())" if _may_be_null(columns, flavor) else number
 
 
 def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
@@ -244,9 +244,13 @@ def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
     return f"UNHEX(IFNULL({hexed},LPAD(HEX(UUID_SHORT()),16,'0')))"
 
 
-def _may_be_null(columns: Sequence[Column]) -> bool:
-    """Whether CONCAT_WS may be NULL within ``row_text``. To ask of a number costs a tenth of the digest of a row, of a text nothing."""
-    return any(c.data_type not in _NEVER_TOO_LARGE for c in columns)
+def _may_be_null(columns: Sequence[Column], flavor: Flavor | None) -> bool:
+    """
+    Whether ``row_text`` may be NULL: CONCAT passes on any NULL, CONCAT_WS makes none of its own.
+
+    An aggregate leaves NULL out without a word, so what may be one is asked; of a number that costs a tenth of a row's digest.
+    """
+    return flavor is Flavor.MYSQL or any(c.data_type not in _NEVER_TOO_LARGE for c in columns)
 
 
 def _joined(bits: str, flavor: Flavor | None) -> str:

@@ -55,7 +55,7 @@ AMBIGUOUS_KNOWN = 100_000
 LOCKED_BACK_OFF_S = 0.3
 LOCKED_KEYS_AT_ONCE = 100
 BATCHES_AHEAD = 3
-"""So many batches of keys go before the next chunk while more keys are due: one is read while another is being written."""
+"""After so many batches of keys that left more of them due, the next one is followed by a chunk: one batch is read while another is being written."""
 WAITING_SPELLINGS = 2000
 """Put off keys come first: a held key is opened by any new mark of the spelling it is held under."""
 SPELLINGS_AHEAD = 100

@@ -119,7 +119,7 @@ def test_apply_cut_before_its_commit(loaded, proxies):
 
 @pytest.mark.parametrize("pair", flavors("mysql"), indirect=True)
 @pytest.mark.parametrize("delivered", [True, False] if FULL else [False])
-def test_read_cut_at_its_end(loaded, proxies, delivered):
+def test_read_cut(loaded, proxies, delivered):
     def cut(running):
         assert proxies[0].cut_at(SNAPSHOT, delivered=delivered).wait(60)
 
