@@ -27,19 +27,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="small sizes, one run: under three minutes"
     )
-    parser.add_argument("--only", type=_numbers, metavar="N,N", help="these lines")
     parser.add_argument(
-        "--flavor", choices=(*FLAVORS, MIXED), help="servers of this flavour alone, or one of each"
+        "--only",
+        type=_numbers,
+        metavar="N,N",
+        help="these lines; what build/bench.json holds of the others is kept",
+    )
+    parser.add_argument(
+        "--flavor",
+        choices=(*FLAVORS, MIXED),
+        help="servers of this flavour alone, or one of each; the others' results are kept",
     )
     parser.add_argument(
         "--rows", type=int, metavar="R", help="rows or transactions instead of a line's own size"
     )
     parser.add_argument("--runs", type=int, metavar="K", help="runs instead of a line's own number")
-    parser.add_argument(
-        "--add",
-        action="store_true",
-        help="keep what build/bench.json holds of other lines and flavours",
-    )
     parser.add_argument(
         "--publish", action="store_true", help="write docs/performance.md and its chart as well"
     )
@@ -62,7 +64,7 @@ def main() -> int:
     if not lines:
         print(f"bench: no such line; there are {[line.number for line in LINES]}", file=sys.stderr)
         return 2
-    before = _read() if arguments.add else []
+    before = _read() if arguments.only or arguments.flavor else []
     measured: list[Result] = []
     versions: list[str] = []
     failed = 0

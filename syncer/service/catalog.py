@@ -152,6 +152,11 @@ class Catalog:
         with self._lock:
             return not self._unsettled
 
+    def settled_and(self, holds: Callable[[], bool]) -> bool:
+        """Say whether no definition waits to be looked at and *holds* says so too, both of one moment: no table starts to flow in between."""
+        with self._lock:
+            return not self._unsettled and holds()
+
     def unsettled(self) -> dict[TableName, int]:
         """Return the tables to be looked at, and their generations."""
         with self._lock:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 
 import pytest
+import structlog
 
+from syncer.binlog.layout import TableLayout
 from syncer.core.position import Coordinate
+from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
+from syncer.service.catalog import Catalog, Layouts
 from syncer.service.endings import Ending, Goal
+from tests.unit.ledger.bench import Bench
 
 A, B = Side.A, Side.B
+ORDERS = TableName("shop", "orders")
 NEVER = threading.Event()
 
 
@@ -42,6 +48,11 @@ class World:
         self.marks_up_to = dict(seqs)
         return bool(self.marks)
 
+    # Catalog
+
+    def settled_and(self, holds):
+        return self.settled and holds()
+
     def goal(self, **flags):
         progress = {side: Stream(self, side) for side in SIDES}
         chosen = {"until_in_sync": False, "once": False, **flags}
@@ -59,6 +70,13 @@ class Stream:
 
     def upper_by_coordinate(self, at):
         return at.offset
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path / "ledger.db")
+    yield made
+    made.ledger.close()
 
 
 @pytest.fixture
@@ -165,3 +183,85 @@ def test_no_end_while_a_definition_is_being_looked_at():
     assert goal.reached(NEVER) is None
     world.while_waiting, world.settled = lambda: None, True
     assert goal.reached(NEVER) is Ending.IN_SYNC
+
+
+class Altered(World):
+    """As ``World``, with the ledger and the catalog of a run. What the stream and the keeper do about a table comes when told."""
+
+    def __init__(self, bench):
+        super().__init__()
+        self.bench = bench
+        layouts = Layouts({ORDERS: TableLayout(bench.t, None)}, hides_cascades=False)
+        servers = dict.fromkeys(SIDES, "server")
+        self.catalog = Catalog(
+            bench.ledger, {}, dict.fromkeys(SIDES, layouts), servers, structlog.get_logger()
+        )
+        self.first = self.behind = lambda: None
+        self.threads = []
+
+    def mark(self):
+        self.while_waiting = lambda: None
+        self.bench.mark(A, 1)
+
+    def suspend(self):
+        self.catalog.suspend(ORDERS)
+
+    def flow(self):
+        number = self.catalog.generation(ORDERS)
+        self.catalog.settle(ORDERS, number, lambda: self.bench.ledger.resume(self.bench.t))
+
+    def is_empty(self):
+        return self.look(self.bench.ledger.is_empty)
+
+    def has_marks_up_to(self, seqs):
+        return self.look(lambda: self.bench.ledger.has_marks_up_to(seqs))
+
+    def look(self, ask):
+        self.at_once(self.first)
+        said = ask()
+        self.at_once(self.behind)
+        return said
+
+    def at_once(self, act):
+        """Do it on another thread, now or as soon as it may: it waits where nothing is allowed to change."""
+        self.threads.append(threading.Thread(target=act))
+        self.threads[-1].start()
+        self.threads[-1].join(0.2)
+
+    def ending(self, **flags):
+        progress = {side: Stream(self, side) for side in SIDES}
+        chosen = {"until_in_sync": False, "once": False, **flags}
+        goal = Goal(ledger=self, workers=self, progress=progress, catalog=self.catalog, **chosen)
+        goal.begin()
+        try:
+            return goal.reached(NEVER)
+        finally:
+            for thread in self.threads:
+                thread.join()
+
+
+@pytest.mark.parametrize("wanted", ["until_in_sync", "once"])
+def test_no_end_where_a_table_flows_again_behind_the_look_at_its_marks(bench, wanted):
+    """Its marks do not count while it waits, and a moment later it is settled: one after the other both would say done."""
+    world = Altered(bench)
+
+    def alter():
+        world.mark()
+        world.suspend()
+        world.behind = world.flow
+
+    world.while_waiting = alter
+    assert world.ending(**{wanted: True}) is None
+
+
+@pytest.mark.parametrize("wanted", ["until_in_sync", "once"])
+def test_no_end_where_a_table_is_suspended_before_the_look_at_its_marks(bench, wanted):
+    """The other way round: settled, then suspended and its marks passed over, then it flows again."""
+    world = Altered(bench)
+
+    def write():
+        world.mark()
+        world.first, world.behind = world.suspend, world.flow
+
+    world.while_waiting = write
+    assert world.ending(**{wanted: True}) is None
