@@ -14,7 +14,7 @@ from syncer.binlog.parents import UnknownValueError
 from syncer.binlog.statements import Kind, Statement
 from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.binlog.transaction import Finished, OpenTransaction
-from syncer.core.mark import KeyMark, Reason, Touch
+from syncer.core.mark import Reason
 from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPosition
 from syncer.core.record import LANE_SIGN, MarkStore, TransactionRecord
 from syncer.core.schema import TableName
@@ -23,7 +23,6 @@ from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
 
 _DUMMY_TABLE = 0xFFFFFF
 _BODY = 1 + events.HEADER_BYTES
-_WRAP = 1 << 32
 _LANE = LANE_SIGN.encode()
 
 
@@ -110,23 +109,25 @@ class Assembler:
         at, end = 0, len(packets)
         while at < end:
             if self._open is None and self._checksums:
-                found = short.read(packets, at, self._flavor, self._maps)
-                if found is not None:
-                    self.events += found.after - at
-                    self._take_short(found)
-                    at = found.after
+                run = short.read(packets, at, self._flavor, self._maps, self._seq, self.coordinate)
+                if run.finished:
+                    self.events += run.after - at
+                    self._take_run(run)
+                    at = run.after
                     continue
             self.feed(packets[at])
             at += 1
 
-    def _take_short(self, found: short.Short) -> None:
-        seq = self._seq + 1
-        self.rows += found.images
-        touch = Touch(seq, seq, found.op, found.op, False, found.commit_us)
-        mark = KeyMark(found.table_id, found.key, found.key, touch)
-        record = TransactionRecord(seq=seq, marks=(mark,))
-        self._origin = found.server_id
-        self._close(record, found.gtid, found.log_pos, found.commit_us)
+    def _take_run(self, run: short.Run) -> None:
+        """Put whole transactions of one row each among the finished ones, and the position behind them (INV-1)."""
+        last = run.finished[-1]
+        self.finished += run.finished
+        self.rows += run.images
+        self.marks += len(run.finished)
+        self._seq, self._offset = last.record.seq, last.end.offset
+        self._origin, self.last_commit_us = last.server_id, last.commit_us
+        for prefix, low, high in run.gtids:
+            self._gtids.extend(prefix, low, high)
 
     def feed(self, packet: bytes) -> None:
         """
@@ -251,15 +252,11 @@ class Assembler:
 
     def _end(self, log_pos: int) -> None:
         """Move to a transaction's end; the event header's 32 bits wrap in files above 4 GiB."""
-        self._offset = max(self._offset, self._unwrapped(log_pos))
-
-    def _unwrapped(self, log_pos: int) -> int:
-        end = log_pos + (self._offset // _WRAP) * _WRAP
-        return end + _WRAP if self._offset - end > _WRAP // 2 else end
+        self._offset = max(self._offset, short.unwrapped(log_pos, self._offset))
 
     def _at(self, log_pos: int) -> Coordinate:
         """The end of an event as a coordinate."""
-        return Coordinate.parse(self._file, self._unwrapped(log_pos))
+        return Coordinate.parse(self._file, short.unwrapped(log_pos, self._offset))
 
     def _heartbeat(self, file: str, position: int) -> None:
         if self._open is None and file == self._file and position > self._offset:

@@ -155,7 +155,10 @@ def _uuid(raw: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-_ORIGINAL_FOLLOWS = 1 << 55
+MYSQL_GTID = struct.Struct("<x16sq17xQ")
+"""The body of a GTID_LOG event: the source's UUID, the number, and its commit time with the bits above it."""
+ORIGINAL_FOLLOWS = 1 << 55
+TIME_BITS = ORIGINAL_FOLLOWS - 1
 _INT64 = struct.Struct("<q")
 WITH_TIME_BYTES = 49
 """Shorter bodies of GTID_LOG events hold no commit time; those of servers before 8.0."""
@@ -172,11 +175,9 @@ def mysql_gtid(data: bytes, at: int = 0) -> GtidEvent:
         raise UnsupportedEvent("a GTID event cannot be read")
     here = int.from_bytes(data[at + 42 : at + 49], "little")
     original = 0
-    if here & _ORIGINAL_FOLLOWS:
+    if here & ORIGINAL_FOLLOWS:
         original = int.from_bytes(data[at + 49 : at + 56], "little")
-    return GtidEvent(
-        f"{_uuid(data[at + 1 : at + 17])}:{number}", original or here & _ORIGINAL_FOLLOWS - 1
-    )
+    return GtidEvent(f"{_uuid(data[at + 1 : at + 17])}:{number}", original or here & TIME_BITS)
 
 
 def _variable_length(data: bytes, at: int) -> tuple[int, int]:
@@ -232,11 +233,30 @@ def tagged_gtid(body: bytes) -> GtidEvent:
     return GtidEvent(f"{name}:{tag}:{number}" if tag else f"{name}:{number}", commit_us)
 
 
+MARIADB_GTID_HEAD = struct.Struct("<QIB")
+"""The body of a MariaDB GTID event: number, domain, flags."""
+_STANDALONE, _PREPARED = 1, 64
+STANDS_APART = _STANDALONE | _PREPARED
+"""Flags of what is no ordinary transaction."""
+
+
+def mysql_prefix(source: bytes) -> str:
+    """Return what a GTID without a tag has in front of its number."""
+    return f"{_uuid(source)}:"
+
+
+def mariadb_prefix(domain: int, server_id: int) -> str:
+    """Return what a GTID has in front of its number."""
+    return f"{domain}-{server_id}-"
+
+
 def mariadb_gtid(body: bytes, server_id: int) -> GtidEvent:
     """Read a MariaDB GTID event."""
-    number, domain, flags = struct.unpack_from("<QIB", body)
+    number, domain, flags = MARIADB_GTID_HEAD.unpack_from(body)
     return GtidEvent(
-        f"{domain}-{server_id}-{number}", standalone=bool(flags & 1), prepared=bool(flags & 64)
+        f"{domain}-{server_id}-{number}",
+        standalone=bool(flags & _STANDALONE),
+        prepared=bool(flags & _PREPARED),
     )
 
 

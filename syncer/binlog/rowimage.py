@@ -61,6 +61,11 @@ class RowReader:
     Reads the wanted columns of one table under one table map.
 
     Keys come out in their stored form (``core/key.py``), so that no object per row is made for integer keys.
+
+    Attributes:
+        heads: how many bytes of a rows event's head count its columns and say which are there; by whether it is an update.
+        walkers: what reads the rows behind such a head, as far as heads were met, whole and uncompressed: it is given the data, and
+            where the rows begin and end in it.
     """
 
     def __init__(
@@ -87,10 +92,10 @@ class RowReader:
         self._stored, self._integer, self._unsigned = stored, integer, unsigned
         bits = (len(found.columns) + 7) // 8
         count = 1 if len(found.columns) < 251 else 3
-        self._head_bytes = {False: count + bits, True: count + 2 * bits}
+        self.heads = {False: count + bits, True: count + 2 * bits}
         self._json = sum(column.kind == tablemap.JSON for column in found.columns)
-        self._walkers: dict[tuple[bytes, bytes | None, bool], Walker] = {}
-        self._by_head: dict[bytes, Walker] = {}
+        self._compiled: dict[tuple[bytes, bytes | None, bool], Walker] = {}
+        self.walkers: dict[bytes, Walker] = {}
 
     def read(
         self,
@@ -113,8 +118,8 @@ class RowReader:
         try:
             start = at
             if not partial and not compressed:
-                at += self._head_bytes[update]
-                walk = self._by_head.get(body[start:at])
+                at += self.heads[update]
+                walk = self.walkers.get(body[start:at])
                 if walk is not None:
                     return walk(body, at, len(body))
                 at = start
@@ -128,12 +133,12 @@ class RowReader:
                 after, at = body[at : at + size], at + size
             if compressed:
                 body, at = uncompress(body, at), 0
-            walk = self._walkers.get((before, after, partial))
+            walk = self._compiled.get((before, after, partial))
             if walk is None:
                 walk = self._compile(before, after, partial=partial)
-                self._walkers[before, after, partial] = walk
+                self._compiled[before, after, partial] = walk
                 if not partial and not compressed:
-                    self._by_head[body[start:at]] = walk
+                    self.walkers[body[start:at]] = walk
             return walk(body, at, len(body))
         except (
             IndexError,

@@ -20,7 +20,7 @@ from syncer.binlog.layout import Flavor, LayoutSource, StreamEndpoint
 from syncer.binlog.progress import StreamProgress
 from syncer.clock import Clock
 from syncer.core.position import StreamPosition
-from syncer.core.record import MarkStore
+from syncer.core.record import MarkStore, RowRecord
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import EventDamaged, PositionLost, StreamError, SyncerError, UnsupportedEvent
@@ -229,7 +229,7 @@ class Tailer:
                 beats=sum(one.beat is not None for one in finished),
             )
             for one in finished:
-                for span in one.record.spans:
+                for span in () if isinstance(one.record, RowRecord) else one.record.spans:
                     self._log.warning(
                         "stream.table_marked", table_id=span.table_id, reason=str(span.reason)
                     )

@@ -21,6 +21,7 @@ from syncer.core.record import (
     Erasure,
     KeyChange,
     MarkStore,
+    Record,
     TransactionRecord,
 )
 from syncer.core.side import Side
@@ -43,7 +44,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
         server_id: of the server that logged it first.
     """
 
-    record: TransactionRecord
+    record: Record
     gtid: str
     end: Coordinate
     commit_us: int

@@ -114,6 +114,10 @@ class GtidSet:
         elif not self._covered(name, number, number):
             self._add_interval(name, number, number)
 
+    def extend(self, prefix: str, low: int, high: int) -> None:
+        """Add the numbers *low* to *high* (inclusive) of one source: *prefix* is all that a GTID has in front of its number."""
+        self._add_interval(prefix[:-1].lower(), low, high)
+
     def contains_one(self, gtid: str) -> bool:
         """Say whether one GTID, ``uuid[:tag]:number``, is a member."""
         name, number = self._split(gtid)
@@ -185,6 +189,10 @@ class MariaDbGtids:
         """Move the domain of *gtid* to it."""
         domain, server, sequence = gtid.split("-")
         self._last[int(domain)] = (int(server), int(sequence))
+
+    def extend(self, prefix: str, _low: int, high: int) -> None:
+        """Move the domain to the number *high*; *prefix* is ``domain-server-``."""
+        self.add(f"{prefix}{high}")
 
     def items(self) -> Iterator[tuple[int, int, int]]:
         """Yield (domain, server, sequence)."""

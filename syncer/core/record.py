@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from syncer.core.key import StoredKey
-from syncer.core.mark import KeyMark, Lookup, SpanMark
+from syncer.core.mark import KeyMark, Lookup, Op, SpanMark, Touch
 from syncer.core.position import StreamPosition
 from syncer.core.side import Side
 
@@ -79,6 +79,39 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key_changes: tuple[KeyChange, ...] = ()
 
 
+class RowRecord(msgspec.Struct, frozen=True, gc=False):
+    """
+    A transaction that changed one row and not its key, as most of an application do: ``whole`` in fewer objects.
+
+    Attributes:
+        seq: its number on that side; consecutive.
+        table_id: the row's table.
+        key: the row's key, marked exactly.
+        op: what became of the row.
+        commit_us: microseconds since the epoch, by that server's clock.
+    """
+
+    seq: int
+    table_id: int
+    key: StoredKey
+    op: Op
+    commit_us: int
+
+    def whole(self) -> TransactionRecord:
+        """Return the same in its general form."""
+        touch = Touch(self.seq, self.seq, self.op, self.op, False, self.commit_us)
+        mark = KeyMark(self.table_id, self.key, self.key, touch)
+        return TransactionRecord(seq=self.seq, marks=(mark,))
+
+
+Record = TransactionRecord | RowRecord
+
+
+def whole(record: Record) -> TransactionRecord:
+    """Return *record* in its general form."""
+    return record.whole() if isinstance(record, RowRecord) else record
+
+
 class BatchItem(msgspec.Struct, frozen=True, gc=False):
     """
     One row of a batch: every spelling of its key that may show up in the target's stream.
@@ -102,9 +135,7 @@ class BatchItem(msgspec.Struct, frozen=True, gc=False):
 class MarkStore(Protocol):
     """Where tailers persist. Thread-safe; every method is one durable transaction that ends all or nothing."""
 
-    def record(
-        self, side: Side, records: Sequence[TransactionRecord], position: StreamPosition
-    ) -> None:
+    def record(self, side: Side, records: Sequence[Record], position: StreamPosition) -> None:
         """
         Persist whole transactions together with the position after the last of them (INV-1).
 

@@ -9,7 +9,7 @@ import msgspec
 
 from syncer.core.mark import KeyMark, Lookup, Reason, SpanMark, Touch
 from syncer.core.position import StreamPosition
-from syncer.core.record import OPEN_BRANCH, TransactionRecord
+from syncer.core.record import OPEN_BRANCH, Record, RowRecord, TransactionRecord
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
@@ -84,9 +84,7 @@ class Marks(Lookups, Spans, KeyChanges):
             db.execute(jq.DROP_UNSEEN, (side.value,))
             self._load()
 
-    def record(
-        self, side: Side, records: Sequence[TransactionRecord], position: StreamPosition
-    ) -> None:
+    def record(self, side: Side, records: Sequence[Record], position: StreamPosition) -> None:
         """
         Persist whole transactions together with the position after the last of them (INV-1).
 
@@ -96,7 +94,18 @@ class Marks(Lookups, Spans, KeyChanges):
         now, side_text = self._clock.now(), side.value
         with self._writing() as db:
             points: list[Point] = []
-            for record in records:
+            for one in records:
+                if isinstance(one, RowRecord):
+                    table_id = one.table_id
+                    if table_id not in self._changed_in and table_id not in self._imaged:
+                        number, seq, op = self._next_id, one.seq, one.op._value_
+                        touch = (seq, seq, op, op, 0, one.commit_us)
+                        points.append((number, table_id, one.key, side_text, *touch, now))
+                        self._next_id = number + 1
+                        continue
+                    record = one.whole()
+                else:
+                    record = one
                 if record.erase:
                     self._flush(points)
                     self._erase(side, record)
@@ -109,15 +118,7 @@ class Marks(Lookups, Spans, KeyChanges):
                         self._flush(points)
                     if record.key_changes or self._changed_in:
                         self._keep_key_changes(side, record)
-                    mark = record.marks[0] if len(record.marks) == 1 else None
-                    if mark is not None and mark.exact and mark.low == mark.high:
-                        # The commonest transaction: one row.
-                        touch = raw_touch(mark.touch)
-                        point = (self._next_id, mark.table_id, mark.low, side_text, *touch, now)
-                        points.append(point)
-                        self._next_id += 1
-                    else:
-                        self._take(side, record.marks, points, now)
+                    self._take(side, record.marks, points, now)
                     if record.images or self._imaged:
                         self._keep_images(side, record)
                     if record.lookups:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from syncer.core.mark import KeyMark, Lookup
 from syncer.core.position import StreamPosition
-from syncer.core.record import BatchItem, MarkStore, TransactionRecord
+from syncer.core.record import BatchItem, MarkStore, Record, RowRecord
 from syncer.core.side import Side
 from syncer.service.probes import Moment, Probe, no_probe
 
@@ -21,14 +21,12 @@ class WakingStore:
         self._probe = probe
         self._wake = wake
 
-    def record(
-        self, side: Side, records: Sequence[TransactionRecord], position: StreamPosition
-    ) -> None:
+    def record(self, side: Side, records: Sequence[Record], position: StreamPosition) -> None:
         """Persist, then wake."""
         self._probe(Moment.RECORD_BEFORE, side)
         self._store.record(side, records, position)
         self._probe(Moment.RECORD_AFTER, side)
-        if any(r.marks or r.spans or r.lookups or r.committed_xid for r in records):
+        if any(map(_has_marks, records)):
             self._wake.set()
 
     def spill(self, side: Side, marks: Sequence[KeyMark], lookups: Sequence[Lookup] = ()) -> None:
@@ -44,3 +42,9 @@ class WakingStore:
     def batch_items(self, side: Side, batch_id: int) -> tuple[BatchItem, ...] | None:
         """Look up."""
         return self._store.batch_items(side, batch_id)
+
+
+def _has_marks(record: Record) -> bool:
+    return isinstance(record, RowRecord) or bool(
+        record.marks or record.spans or record.lookups or record.committed_xid
+    )

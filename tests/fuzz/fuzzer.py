@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from syncer.binlog import events
 from syncer.binlog.assembler import Assembler
 from syncer.binlog.layout import TableLayout
-from syncer.core.record import BatchItem
+from syncer.core.record import BatchItem, whole
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import EventDamaged, SyncerError
@@ -81,7 +81,7 @@ def decode(corpus: Corpus, packets: list[bytes]) -> list[Any]:
     made = assembler(corpus)
     for packet in [bytes.fromhex(packet) for packet in corpus.head] + packets:
         made.feed(packet)
-    return [one.record for one in made.take()]
+    return [whole(one.record) for one in made.take()]
 
 
 def pieces(count: int, random: Random) -> list[tuple[int, int]]:
@@ -179,7 +179,7 @@ class Fuzzer:
             if not same and not isinstance(error, EventDamaged):
                 raise FuzzFailure(f"{where}: damage was not noticed ({error})")
         if same and mode != "none":
-            found = [one.record for one in made.take()]
+            found = [whole(one.record) for one in made.take()]
             if found != self._whole[corpus.flavor, scenario.name, copies]:
                 raise FuzzFailure(f"{where}: an undamaged stream is decoded in another way")
 

@@ -19,7 +19,7 @@ from syncer.clock import SystemClock
 from syncer.core import key as core_key
 from syncer.core.mark import KeyMark, Reason
 from syncer.core.position import Coordinate, GtidSet, StreamPosition
-from syncer.core.record import OPEN_BRANCH, BatchItem, TransactionRecord
+from syncer.core.record import OPEN_BRANCH, BatchItem, TransactionRecord, whole
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.core.side import Side
 from syncer.errors import (
@@ -48,7 +48,7 @@ class Store:
 
     def record(self, side: Side, records: Any, position: StreamPosition) -> None:
         assert not records or records[-1].seq == position.seq
-        self.records += records
+        self.records += map(whole, records)
         self.positions.append(position)
 
     def spill(self, side: Side, marks: Any, lookups: Any = ()) -> None:

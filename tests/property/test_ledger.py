@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from syncer.core.mark import KeyMark, KeyMarks, Op, Reason, SideMarks, SpanMark, Touch
-from syncer.core.record import Erasure, TransactionRecord
+from syncer.core.record import Erasure, RowRecord, TransactionRecord
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES
 from syncer.ledger.ledger import Ledger
@@ -165,6 +165,16 @@ class LedgerMachine(RuleBasedStateMachine):
                 for key in keys:
                     self.ref.touched(self.t, side, key, touch, exact=exact)
             records.append(TransactionRecord(seq=touch.last_seq, marks=tuple(marks)))
+        self.ledger.record(side, records, position(self.seq[side]))
+
+    @rule(side=SIDE, keys=st.lists(NUMBERS | st.sampled_from(BLOBS), min_size=1, max_size=4), op=OP)
+    def record_rows(self, side, keys, op):
+        """Transactions of one row each, in their short form."""
+        records = []
+        for key in keys:
+            table, touch = (self.t if isinstance(key, int) else self.u), self.next_touch(side, op)
+            records.append(RowRecord(touch.last_seq, table, key, op, touch.commit_us))
+            self.ref.touched(table, side, key, touch, exact=True)
         self.ledger.record(side, records, position(self.seq[side]))
 
     @rule(side=SIDE, key=st.sampled_from(BLOBS), op=OP, exact=st.booleans())

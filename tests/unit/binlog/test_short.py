@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from random import Random
 
 import pytest
 
 from syncer.binlog import events, short
+from syncer.core.position import Coordinate
+from syncer.core.record import whole
 from syncer.errors import EventDamaged
 from tests.fuzz.corpus import load
 from tests.fuzz.fuzzer import assembler, pieces
+from tests.unit.binlog.test_assembler import UUID, Feed
 
 CORPORA = load()
 ONE_ROW = {"documents", "minimal image", "noblob image", "rows query", "standalone and annotated"}
@@ -22,7 +26,10 @@ def _stream(corpus, scenarios):
 
 
 def _state(made):
-    return made.take(), made.position, made.events, made.rows, made.last_commit_us, made.between
+    taken = [
+        (whole(one.record), one.gtid, one.end, one.commit_us, one.server_id) for one in made.take()
+    ]
+    return taken, made.position, made.events, made.rows, made.last_commit_us, made.between
 
 
 def _both(corpus, stream, random):
@@ -78,6 +85,46 @@ def test_damage_is_found_in_a_transaction_of_a_known_table(corpus):
             assert not made.take()
 
 
+class Collected(Feed):
+    """Packets of transactions of one row each, for whoever wants to be fed."""
+
+    def __init__(self, offset):
+        super().__init__(offset)
+        self.packets = []
+        self.made.feed = self.packets.append
+
+    def gtid(self, number, source=UUID, here=0, original=0):
+        times = (here | bool(original) << 55).to_bytes(7, "little") + original.to_bytes(7, "little")
+        head = b"\1" + bytes.fromhex(source.replace("-", "")) + struct.pack("<Q", number)
+        self.event(events.GTID, head + bytes(17) + (times if original else times[:7]))
+
+
+@pytest.mark.parametrize("offset", [200, (1 << 32) - 700, (1 << 33) - 700])
+def test_places_names_and_times_are_those_of_the_long_way(offset):
+    """Where the header's 32 bits wrap, where sources take turns and numbers are missing, where a transaction was relayed."""
+    other = UUID.replace("1", "2")
+    feed = Collected(offset)
+    end = offset
+    for number, (source, here, original) in enumerate(
+        [(UUID, 0, 0), (UUID, 7, 0), (other, 8, 5), (other, 9, 1 << 50), (UUID, (1 << 55) - 1, 0)]
+        * 3
+    ):
+        feed.gtid(10 + number + number // 4, source, here, original)
+        feed.query("BEGIN")
+        feed.rows(number)
+        end += 100
+        feed.event(events.XID, bytes(8), end % (1 << 32))
+    slow, quick = Feed(offset), Feed(offset)
+    for packet in feed.packets:
+        slow.made.feed(packet)
+    quick.made.feed_all(feed.packets[:10])  # learns the table map
+    quick.made.feed = None
+    quick.made.feed_all(feed.packets[10:])
+    assert _state(quick.made) == (expected := _state(slow.made))
+    assert len(expected[0]) == 15
+    assert expected[1].offset == end
+
+
 def test_an_event_is_intact_with_its_own_checksum_alone():
     for data in (b"", b"x", bytes(300)):
         packet = b"\0" + data + zlib.crc32(data).to_bytes(4, "little")
@@ -100,5 +147,8 @@ def test_a_table_that_asks_for_more_is_left_to_the_assembler(corpus, field):
             value = None if field in {"layout", "reader"} else object()
             return found._replace(**{field: value})
 
-    assert short.read(one, 0, corpus.flavor, made._maps) is not None
-    assert short.read(one, 0, corpus.flavor, Maps()) is None
+    def count(maps):
+        return len(short.read(one, 0, corpus.flavor, maps, 0, Coordinate(1, 4)).finished)
+
+    assert count(made._maps) == 1
+    assert count(Maps()) == 0

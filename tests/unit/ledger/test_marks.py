@@ -1,7 +1,7 @@
 import pytest
 
 from syncer.core.mark import KeyMark, Op, Reason, SpanMark, Touch
-from syncer.core.record import OPEN_BRANCH, Erasure, TransactionRecord
+from syncer.core.record import OPEN_BRANCH, Erasure, RowRecord, TransactionRecord
 from syncer.core.side import Side
 from tests.unit.ledger.bench import position
 
@@ -22,6 +22,17 @@ def test_empty_record_moves_the_position_alone(bench):
     bench.ledger.record(A, [], position(7))
     assert bench.ledger.position(A).seq == 7
     assert bench.ledger.is_empty()
+
+
+def test_the_short_form_of_a_record_marks_as_the_general_one(bench):
+    short = [
+        RowRecord(seq, bench.t, key, op, seq * 10)
+        for seq, key, op in ((1, 5, Op.INSERT), (2, 6, Op.DELETE), (3, 5, Op.UPDATE))
+    ]
+    bench.ledger.record(A, short, position(3))
+    bench.ledger.record(B, [one.whole() for one in short], position(3))
+    for key in (5, 6):
+        assert bench.of(key).a.exact == bench.of(key).b.exact is not None
 
 
 def test_failing_record_saves_neither_marks_nor_position(bench):
