@@ -46,6 +46,17 @@ def broken() -> None:
     )
 
 
+def _place(skip: int) -> str:
+    return f"p + {skip}" if skip else "p"
+
+
+def _unsigned(skip: int, size: int) -> str:
+    """The expression of a little-endian integer of *size* bytes that begins *skip* behind p."""
+    bytes_ = (f"d[{_place(skip + at)}]" for at in range(size))
+    parts = [f"{one} << {8 * at}" if at else one for at, one in enumerate(bytes_)]
+    return parts[0] if size == 1 else f"({' | '.join(parts)})"
+
+
 class Source:
     """The text of one walker in the making."""
 
@@ -131,31 +142,31 @@ class Image:
                 if nullable:
                     add(inner, f"p += {skip}")
                     skip = 0
-        add(depth, f"p += {skip}")
+        if skip:
+            add(depth, f"p += {skip}")
 
     def _prefixed(self, depth: int, column: ColumnMap, want: Wanted | None, skip: int) -> None:
-        length = " | ".join(f"d[p + {skip + byte}] << {8 * byte}" for byte in range(column.prefix))
-        add, head = self.source.add, skip + column.prefix
+        length, head = _unsigned(skip, column.prefix), skip + column.prefix
+        add = self.source.add
         if want:
             add(depth, f"q = p + {head}")
-            add(depth, f"p = q + ({length})")
+            add(depth, f"p = q + {length}")
             add(depth, f"{self.name(want.place)} = {self.source.bind(want.decode)}(d[q:p])")
         else:
-            add(depth, f"p += {head} + ({length})")
+            add(depth, f"p += {head} + {length}")
 
     def _fixed(self, depth: int, want: Wanted, skip: int) -> None:
         name, add = self.name(want.place), self.source.add
         if want.integer is None:
-            add(depth, f"{name} = {self.source.bind(want.read)}(d, p + {skip})")
+            add(depth, f"{name} = {self.source.bind(want.read)}(d, {_place(skip)})")
             return
         size, unsigned = want.integer
         if size in _CODES:
             code = _CODES[size].upper() if unsigned else _CODES[size]
             unpack = self.source.bind(struct.Struct("<" + code).unpack_from)
-            add(depth, f"{name} = {unpack}(d, p + {skip})[0]")
+            add(depth, f"{name} = {unpack}(d, {_place(skip)})[0]")
             return
-        parts = " | ".join(f"d[p + {skip + byte}] << {8 * byte}" for byte in range(size))
-        add(depth, f"{name} = {parts}")
+        add(depth, f"{name} = {_unsigned(skip, size)}")
         if not unsigned:
             half = 1 << 8 * size - 1
             add(depth, f"if {name} >= {half}: {name} -= {2 * half}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Reason, SpanMark, Touch
 from syncer.core.position import StreamPosition
 from syncer.core.record import OPEN_BRANCH, Record, RowRecord, TransactionRecord
@@ -20,6 +21,8 @@ from syncer.ledger.spans import Spans
 
 Point = tuple[Any, ...]
 """The parameters of ``queries.ADD_EXACT``."""
+_LOOKED_AT = 1000
+"""So many points tell whether the same keys come again and again: then to join them is cheaper than to write each."""
 
 
 class _Prepared(msgspec.Struct, frozen=True):
@@ -208,7 +211,9 @@ class Marks(Lookups, Spans, KeyChanges):
             self._begin_points([(p[1], p[2], p[3], 1) for p in points if p[1] in self._runs_in])
         if self._held_tables:
             self._reopen((p[1], p[2]) for p in points if p[1] in self._held_tables)
-        self._db.executemany(q.ADD_EXACT, points)
+        some = points[:_LOOKED_AT]
+        hot = len(some) > 2 * len({(p[1], p[2]) for p in some})
+        self._db.executemany(q.ADD_EXACT, folded(points) if hot else points)
         points.clear()
 
     def _erase(self, side: Side, record: TransactionRecord) -> None:
@@ -254,6 +259,34 @@ class Marks(Lookups, Spans, KeyChanges):
         with self._reading() as db:
             row = db.execute(q.CONFIRMED, (side.value,)).fetchone()
             return 0 if row is None else int(row[0])
+
+
+def folded(points: Iterable[Point]) -> list[Point]:
+    """Join exact points of one side and one key, in their order, as ``queries.ADD_EXACT`` would one after the other."""
+    found: dict[tuple[int, StoredKey], Point] = {}
+    for point in points:
+        at = point[1:3]
+        old = found.get(at)
+        if old is None:
+            found[at] = point
+            continue
+        number, table_id, key, side, first_seq, _, first_op, last_op, again, _, now = old
+        _, _, _, _, _, last_seq, op, end, more, commit_us, _ = point
+        again = again or more or (1 if last_op == "d" and op == "i" else 0)
+        found[at] = (
+            number,
+            table_id,
+            key,
+            side,
+            first_seq,
+            last_seq,
+            first_op,
+            end,
+            again,
+            commit_us,
+            now,
+        )
+    return list(found.values())
 
 
 def raw_touch(touch: Touch) -> RawTouch:

@@ -1,4 +1,7 @@
+from random import Random
+
 import pytest
+from msgspec.structs import replace
 
 from syncer.core.mark import KeyMark, Op, Reason, SpanMark, Touch
 from syncer.core.record import OPEN_BRANCH, Erasure, RowRecord, TransactionRecord
@@ -33,6 +36,25 @@ def test_the_short_form_of_a_record_marks_as_the_general_one(bench):
     bench.ledger.record(B, [one.whole() for one in short], position(3))
     for key in (5, 6):
         assert bench.of(key).a.exact == bench.of(key).b.exact is not None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_comes_again_and_again_is_joined_as_if_it_came_one_by_one(bench, seed):
+    random = Random(seed)
+    ops = random.choices(list(Op), k=40)
+    rows = [
+        RowRecord(seq, random.choice([bench.t, bench.u]), random.randrange(3), op, seq * 10)
+        for seq, op in enumerate(ops, 1)
+    ]
+    rows = [one if one.table_id == bench.t else replace(one, key=bytes([one.key])) for one in rows]
+    cut = random.randrange(30)
+    for some in (rows[:cut], rows[cut:]):
+        bench.ledger.record(A, some, position(40))
+    for one in rows:
+        bench.ledger.record(B, [one], position(40))
+    for table, keys in ((bench.t, range(3)), (bench.u, map(bytes, zip(range(3))))):
+        for key in keys:
+            assert bench.of(key, table).a == bench.of(key, table).b
 
 
 def test_failing_record_saves_neither_marks_nor_position(bench):
