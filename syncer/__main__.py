@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from syncer.cli.arguments import hide_passwords
@@ -12,7 +13,9 @@ def entry() -> None:
     hide_passwords()  # the imports below take a while
     from syncer.cli.main import main
 
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # at its end the interpreter would look for garbage in all of it once more
+    sys.exit(code)
 
 
 if __name__ == "__main__":

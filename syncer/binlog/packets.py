@@ -8,6 +8,7 @@ from syncer.errors import StreamError, StreamInterrupted
 
 _HEAD = struct.Struct("<I")
 """Three bytes of length, one of sequence number."""
+_HEAD_BYTES = _HEAD.size
 _FULL = (1 << 24) - 1
 _LARGEST = (1 << 30) + (1 << 25)
 """Events end at 1 GiB, whatever max_allowed_packet says."""
@@ -38,23 +39,23 @@ class PacketCutter:
             data = bytes(self._rest)
         found: list[bytes] = []
         append, head = found.append, _HEAD.unpack_from
-        at, size, sequence = 0, len(data), self._sequence
-        while size - at >= _HEAD.size:
+        at, size, sequence, parts = 0, len(data), self._sequence, self._parts
+        start = _HEAD_BYTES
+        while start <= size:
             (word,) = head(data, at)
-            length = word & _FULL
-            end = at + _HEAD.size + length
+            end = start + (word & _FULL)
             if end > size:
                 break
             if word >> 24 != sequence:
                 raise StreamInterrupted(f"{self._what}: the stream's packets are out of order")
             sequence = sequence + 1 & 0xFF
-            if length == _FULL or self._parts:
-                self._join(data[at + _HEAD.size : end], found)
-            elif length:
-                append(data[at + _HEAD.size : end])
-            else:
+            if 0 < end - start < _FULL and not parts:
+                append(data[start:end])
+            elif end == start and not parts:
                 raise StreamError(f"{self._what}: the stream holds an empty packet")
-            at = end
+            else:
+                self._join(data[start:end], found)
+            at, start = end, end + _HEAD_BYTES
         self._sequence = sequence
         self._rest = bytearray(data[at:])
         return found
@@ -62,7 +63,8 @@ class PacketCutter:
     def _first_is_whole(self) -> bool:
         rest = self._rest
         return (
-            len(rest) >= _HEAD.size and len(rest) - _HEAD.size >= _HEAD.unpack_from(rest)[0] & _FULL
+            len(rest) >= _HEAD_BYTES
+            and len(rest) - _HEAD_BYTES >= _HEAD.unpack_from(rest)[0] & _FULL
         )
 
     def _join(self, part: bytes, found: list[bytes]) -> None:

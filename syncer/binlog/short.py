@@ -103,7 +103,7 @@ def _read(
 ) -> None:
     """Fill *run*, in one loop: a call and an object of its own for each transaction cost almost as much again."""
     first, lead = (events.GTID, 2) if mysql else (events.MARIADB_GTID, 1)
-    tables: dict[bytes, _Table | None] = {}
+    tables: dict[bytes, _Table] = {}
     index, offset = end.index, end.offset
     at, count = run.after, len(packets)
     add, header = run.finished.append, events.HEADER.unpack_from
@@ -124,10 +124,13 @@ def _read(
                 return
         # The table and the row.
         what = mapped[_BODY:_CHECKSUM]
-        if what not in tables:
-            tables[what] = _table(maps, what)
-        table = tables[what]
-        if table is None or rows[_BODY : _BODY + 6] != what[:6]:
+        table = tables.get(what)
+        if table is None:
+            table = _table(maps, what)
+            if table is None:
+                return
+            tables[what] = table
+        if rows[_BODY : _BODY + 6] != what[:6]:
             return
         op, update, extra = _OPS[rows[_TYPE]]
         start = _ROW + (rows[_ROW] | rows[_ROW + 1] << 8) if extra else _ROW

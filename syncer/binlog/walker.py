@@ -142,7 +142,7 @@ class Image:
                 if nullable:
                     add(inner, f"p += {skip}")
                     skip = 0
-        if skip:
+        if skip or not self.present:  # a block is never empty
             add(depth, f"p += {skip}")
 
     def _prefixed(self, depth: int, column: ColumnMap, want: Wanted | None, skip: int) -> None:

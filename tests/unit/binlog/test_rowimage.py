@@ -71,6 +71,12 @@ def test_an_after_image_without_the_key_keeps_it() -> None:
     assert reader.read(b"\x02\x02\x01" + before + after, 0, update=True) == [9, 9]
 
 
+def test_an_after_image_of_nothing_changes_nothing() -> None:
+    reader = rowimage.key_reader(table_map(), schema())
+    rows = b"".join(b"\xfe" + struct.pack("<i", key) for key in (9, 8))
+    assert reader.read(b"\x02\x02\x00" + rows, 0, update=True) == [9, 9, 8, 8]
+
+
 def test_half_a_composite_key_in_an_after_image() -> None:
     reader = rowimage.key_reader(table_map(), schema(key=("id", "note")))
     before, after = row(b"old", 9), b"\xfe" + struct.pack("<H", 3) + b"new"
