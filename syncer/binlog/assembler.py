@@ -31,7 +31,7 @@ class Assembler:
     Takes packets in stream order; whole transactions gather in *finished*, for the owner to take.
 
     Attributes:
-        finished: transactions since ``take``.
+        finished: what was whole since ``take``.
         marks: how many marks they hold.
         rows, events: counters.
         last_commit_us: commit time of the last transaction, 0 before the first.
@@ -71,12 +71,12 @@ class Assembler:
         self._origin = 0
         self._open: OpenTransaction | None = None
         self._maps = TableMaps(side, layouts, on_schema_change)
-        self.finished: list[Finished] = []
+        self.finished = Finished()
         self.marks = self.rows = self.events = self.last_commit_us = 0
 
-    def take(self) -> list[Finished]:
+    def take(self) -> Finished:
         """Hand the finished transactions over."""
-        taken, self.finished, self.marks = self.finished, [], 0
+        taken, self.finished, self.marks = self.finished, Finished(), 0
         return taken
 
     @property
@@ -110,7 +110,7 @@ class Assembler:
         while at < end:
             if self._open is None and self._checksums:
                 run = short.read(packets, at, self._flavor, self._maps, self._seq, self.coordinate)
-                if run.finished:
+                if run.records:
                     self.events += run.after - at
                     self._take_run(run)
                     at = run.after
@@ -120,12 +120,12 @@ class Assembler:
 
     def _take_run(self, run: short.Run) -> None:
         """Put whole transactions of one row each among the finished ones, and the position behind them (INV-1)."""
-        last = run.finished[-1]
-        self.finished += run.finished
+        self.finished.records += run.records
+        self.finished.named += run.named
         self.rows += run.images
-        self.marks += len(run.finished)
-        self._seq, self._offset = last.record.seq, last.end.offset
-        self._origin, self.last_commit_us = last.server_id, last.commit_us
+        self.marks += len(run.records)
+        self._seq, _, end, self._origin = run.named[-1]
+        self._offset, self.last_commit_us = end.offset, run.records[-1].commit_us
         for prefix, low, high in run.gtids:
             self._gtids.extend(prefix, low, high)
 
@@ -316,7 +316,10 @@ class Assembler:
             self._gtids.add(gtid)
         self.last_commit_us = commit_us
         self.marks += len(record.marks)
-        self.finished.append(Finished(record, gtid, self.coordinate, commit_us, beat, self._origin))
+        self.finished.records.append(record)
+        self.finished.named.append((record.seq, gtid, self.coordinate, self._origin))
+        if beat is not None:
+            self.finished.beats.append((beat, record.seq))
 
     def _query(self, kind: int, body: bytes, log_pos: int, timestamp: int) -> None:
         if kind == events.QUERY:

@@ -21,8 +21,8 @@ from syncer.binlog.layout import Flavor
 from syncer.binlog.maps import TableMaps
 from syncer.binlog.rowimage import Walker
 from syncer.binlog.tablemap import LayoutUnknownError
-from syncer.binlog.transaction import Finished
 from syncer.core.mark import Op
+from syncer.core.origins import Named
 from syncer.core.position import Coordinate
 from syncer.core.record import RowRecord
 
@@ -51,12 +51,14 @@ class Run(msgspec.Struct):
     Whole transactions that follow each other, each of which changed one row and not its key.
 
     Attributes:
+        records, named: of each transaction.
         gtids: what they are called: [all that is in front of a number, first number, last number (inclusive)].
         images: how many row images they hold: two of an update.
         after: the place of the packet behind them.
     """
 
-    finished: list[Finished]
+    records: list[RowRecord]
+    named: list[Named]
     gtids: list[list[Any]]
     images: int
     after: int
@@ -91,7 +93,7 @@ def read(
         seq: the number of the transaction before.
         end: where that one ended.
     """
-    run = Run([], [], 0, at)
+    run = Run([], [], [], 0, at)
     # What cannot be read will be refused in the right words, event by event.
     with contextlib.suppress(LayoutUnknownError, LookupError, ValueError, struct.error):
         _read(packets, run, flavor == "mysql", maps, seq, end)
@@ -106,7 +108,7 @@ def _read(
     tables: dict[bytes, _Table] = {}
     index, offset = end.index, end.offset
     at, count = run.after, len(packets)
-    add, header = run.finished.append, events.HEADER.unpack_from
+    record, name, header = run.records.append, run.named.append, events.HEADER.unpack_from
     whose, prefix, last_number = None, "", 0
     while at + lead + 3 <= count:
         head = packets[at]
@@ -171,9 +173,8 @@ def _read(
         last_number = number
         offset = log_pos if log_pos > offset else max(offset, unwrapped(log_pos, offset))
         seq += 1
-        record = RowRecord(seq, table.table_id, keys[0], op, commit_us)
-        gtid = f"{prefix}{number}"
-        add(Finished(record, gtid, Coordinate(index, offset), commit_us, None, server_id))
+        record(RowRecord(seq, table.table_id, keys[0], op, commit_us))
+        name((seq, f"{prefix}{number}", Coordinate(index, offset), server_id))
         run.images += len(keys)
         at = run.after = after
 

@@ -212,30 +212,29 @@ class Tailer:
             )
             late = self._clock.monotonic() - self._pending_since >= group_s
             more = stream.more()
-            if not more or assembler.marks >= _GROUP_MARKS or (assembler.finished and late):
+            if not more or assembler.marks >= _GROUP_MARKS or (assembler.finished.records and late):
                 self._flush(assembler)
                 group_s = min(2 * group_s, _LONGEST_GROUP_S) if more else _GROUP_S
 
     def _flush(self, assembler: Assembler) -> None:
         """Persist what is whole, then announce it."""
         finished = assembler.finished
-        position = assembler.position if finished or assembler.between else None
-        if position is not None and (finished or position != self.progress.position):
-            self._store.record(self._side, [one.record for one in finished], position)
+        position = assembler.position if finished.records or assembler.between else None
+        if position is not None and (finished.records or position != self.progress.position):
+            self._store.record(self._side, finished.records, position)
             self.progress.recorded(
-                [(one.record.seq, one.gtid, one.end, one.server_id) for one in finished],
+                finished.named,
                 position,
-                last_commit_us=finished[-1].commit_us if finished else 0,
-                beats=sum(one.beat is not None for one in finished),
+                last_commit_us=assembler.last_commit_us,
+                beats=len(finished.beats),
             )
-            for one in finished:
-                for span in () if isinstance(one.record, RowRecord) else one.record.spans:
+            for record in finished.records:
+                for span in () if isinstance(record, RowRecord) else record.spans:
                     self._log.warning(
                         "stream.table_marked", table_id=span.table_id, reason=str(span.reason)
                     )
             if self._on_beat is not None:
-                for one in finished:
-                    if one.beat is not None:
-                        self._on_beat(one.beat, one.record.seq)
+                for text, seq in finished.beats:
+                    self._on_beat(text, seq)
         assembler.take()
         self._pending_since = self._clock.monotonic()

@@ -13,7 +13,7 @@ from syncer.binlog.parents import Found
 from syncer.core.keptimage import NOT_KEPT
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark, Touch
-from syncer.core.position import Coordinate
+from syncer.core.origins import Named
 from syncer.core.record import (
     OPEN_BRANCH,
     BatchItem,
@@ -35,21 +35,20 @@ _BATCH_ID_BYTES = 8
 _OPS = {"insert": Op.INSERT, "delete": Op.DELETE}
 
 
-class Finished(msgspec.Struct, frozen=True, gc=False):
+class Finished(msgspec.Struct):
     """
-    A whole transaction: its record, its GTID (may be empty) and its end in the binlog (exclusive).
+    Whole transactions, in stream order.
 
     Attributes:
-        beat: it is a heartbeat of our pair: the text of its row; None for all others.
-        server_id: of the server that logged it first.
+        records: of each transaction.
+        named: of each transaction, at the same place, what it is called (the GTID may be empty) and its end in the binlog
+            (exclusive).
+        beats: of those that are heartbeats of our pair, the text of its row and the transaction's number.
     """
 
-    record: Record
-    gtid: str
-    end: Coordinate
-    commit_us: int
-    beat: str | None = None
-    server_id: int = 0
+    records: list[Record] = msgspec.field(default_factory=list)
+    named: list[Named] = msgspec.field(default_factory=list)
+    beats: list[tuple[str, int]] = msgspec.field(default_factory=list)
 
 
 class OpenTransaction:

@@ -81,7 +81,7 @@ def decode(corpus: Corpus, packets: list[bytes]) -> list[Any]:
     made = assembler(corpus)
     for packet in [bytes.fromhex(packet) for packet in corpus.head] + packets:
         made.feed(packet)
-    return [whole(one.record) for one in made.take()]
+    return list(map(whole, made.take().records))
 
 
 def pieces(count: int, random: Random) -> list[tuple[int, int]]:
@@ -179,7 +179,7 @@ class Fuzzer:
             if not same and not isinstance(error, EventDamaged):
                 raise FuzzFailure(f"{where}: damage was not noticed ({error})")
         if same and mode != "none":
-            found = [whole(one.record) for one in made.take()]
+            found = list(map(whole, made.take().records))
             if found != self._whole[corpus.flavor, scenario.name, copies]:
                 raise FuzzFailure(f"{where}: an undamaged stream is decoded in another way")
 

@@ -95,7 +95,7 @@ def test_transactions_are_numbered_and_end_where_they_end() -> None:
     feed = Feed()
     feed.transaction(10, 500, 1)
     feed.transaction(11, 900, 2, 3)
-    assert [(one.record.seq, one.gtid, one.end.offset) for one in feed.made.take()] == [
+    assert [(seq, gtid, end.offset) for seq, gtid, end, _ in feed.made.take().named] == [
         (41, f"{UUID}:10", 500), (42, f"{UUID}:11", 900),
     ]  # fmt: skip
     assert feed.made.position == StreamPosition(
@@ -136,8 +136,8 @@ def test_a_heartbeat_of_our_pair_is_told_and_marks_nothing() -> None:
     _beat(feed, 11, b"another", b"3.8")
     feed.transaction(12, 1300, 1)
     taken = feed.made.take()
-    assert [one.beat for one in taken] == ["3.7", None, None]
-    assert [len(one.record.marks) for one in taken] == [0, 0, 1]
+    assert taken.beats == [("3.7", 41)]
+    assert [len(one.marks) for one in taken.records] == [0, 0, 1]
 
 
 def test_a_heartbeat_table_of_somebody_else_is_out_of_scope() -> None:
@@ -147,8 +147,8 @@ def test_a_heartbeat_table_of_somebody_else_is_out_of_scope() -> None:
     feed.event(events.TABLE_MAP, _heartbeat_map(bytes([1, tablemap.LONG]), b"\0"))
     feed.event(0x1E, (9).to_bytes(6, "little") + b"\0\0\x02\0\x01\xff\xfe" + bytes(4))
     feed.event(events.XID, bytes(8), 500)
-    [one] = feed.made.take()
-    assert (one.beat, one.record.marks) == (None, ())
+    taken = feed.made.take()
+    assert (taken.beats, [one.marks for one in taken.records]) == ([], [()])
 
 
 def test_the_position_stays_while_a_transaction_is_open() -> None:
@@ -177,7 +177,10 @@ def test_offsets_above_four_gigabytes() -> None:
     feed = Feed(offset=(1 << 32) - 100)
     feed.transaction(10, 50, 1)
     feed.transaction(11, 950, 1)
-    assert [one.end.offset for one in feed.made.take()] == [(1 << 32) + 50, (1 << 32) + 950]
+    assert [end.offset for _, _, end, _ in feed.made.take().named] == [
+        (1 << 32) + 50,
+        (1 << 32) + 950,
+    ]
 
 
 def test_a_rollback_keeps_its_marks() -> None:
@@ -186,8 +189,8 @@ def test_a_rollback_keeps_its_marks() -> None:
     feed.query("BEGIN")
     feed.rows(1)
     feed.query("ROLLBACK", 500)
-    [one] = feed.made.take()
-    assert [mark.low for mark in one.record.marks] == [1]
+    [one] = feed.made.take().records
+    assert [mark.low for mark in one.marks] == [1]
 
 
 def test_an_xa_branch_is_held_whole_until_its_end() -> None:
@@ -200,7 +203,7 @@ def test_an_xa_branch_is_held_whole_until_its_end() -> None:
     feed.event(events.XA_PREPARE, b"\0" + struct.pack("<III", 1, 1, 0) + b"a", 500)
     feed.gtid(11)
     feed.query("XA COMMIT X'61',X'',1", 600)
-    prepared, committed = (one.record for one in feed.made.take())
+    prepared, committed = feed.made.take().records
     assert feed.store.spilled == []
     assert prepared.prepared_xid == committed.committed_xid
     assert [(span.seq, span.reason) for span in prepared.spans] == [(41, Reason.TRUNCATE)]
@@ -220,8 +223,8 @@ def test_an_incident_marks_every_table() -> None:
     feed = Feed()
     feed.gtid(10)
     feed.event(events.INCIDENT, b"\1\0", 500)
-    [one] = feed.made.take()
-    assert [(span.table_id, span.reason) for span in one.record.spans] == [(4, Reason.UNREADABLE)]
+    [one] = feed.made.take().records
+    assert [(span.table_id, span.reason) for span in one.spans] == [(4, Reason.UNREADABLE)]
 
 
 def test_damage_on_the_way_is_seen() -> None:
@@ -249,8 +252,8 @@ def test_tables_out_of_scope_leave_no_marks_but_count() -> None:
     feed.query("BEGIN")
     feed.rows(1, table=b"other")
     feed.event(events.XID, bytes(8), 500)
-    [one] = feed.made.take()
-    assert (one.record.seq, one.record.marks) == (41, ())
+    [one] = feed.made.take().records
+    assert (one.seq, one.marks) == (41, ())
 
 
 def test_gtid_sets_are_encoded_as_the_server_does() -> None:
