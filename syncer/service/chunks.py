@@ -84,7 +84,7 @@ class ChunkComparer:
         if self._copier and source and self._copier.copy(span, table, source):
             return True
         started = self._clock.monotonic()
-        rows = rows_per_chunk(table, self._sizer)
+        rows = self._rows(table)
         try:
             chunks = self._next_chunks(span, table)
             seen = self._looking.look(chunks, rows=rows, differing=rows * self._share(span))
@@ -105,7 +105,7 @@ class ChunkComparer:
         differing = sum(len(one.differing) for one in seen)
         share = differing / max(1, sum(max(one.rows.values()) for one in seen))
         self._scattered = (span.table_id, share) if differing else None
-        several = settled == len(seen) and most <= MANY_DIFFERING
+        several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
 
@@ -119,11 +119,15 @@ class ChunkComparer:
         """Say which part of the rows differed in the chunks of the same table that were compared just before; 0: none."""
         return self._scattered[1] if self._scattered and self._scattered[0] == span.table_id else 0
 
+    def _rows(self, table: PairedTable) -> int:
+        rows = rows_per_chunk(table, self._sizer)
+        return min(rows, self._throttle.most_rows or rows)
+
     def _next_chunks(self, span: ClaimedSpan, table: PairedTable) -> list[Chunk]:
         """Divide the beginning of *span* into as many chunks as are to be read at a time: more, the longer little differs."""
         low = None if span.low is None else table.load(span.low)
         high = None if span.high is None else table.load(span.high)
-        rows = rows_per_chunk(table, self._sizer)
+        rows = self._rows(table)
         steps = self._steps.setdefault(span.table_id, IntegerSteps())
         chunks: list[Chunk] = []
         while len(chunks) < self._width:

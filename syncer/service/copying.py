@@ -125,7 +125,10 @@ class RangeCopier:
         self._clock = clock
         self._log = log
         self._probe = probe
-        self._rows = FIRST_ROWS
+        self._most_rows = MOST_ROWS
+        if throttle.most_rows:
+            self._most_rows = min(MOST_ROWS, max(1, throttle.most_rows // PARTS))
+        self._rows = min(FIRST_ROWS, self._most_rows)
         self._dense = False
         self._next: dict[int, tuple[object, Side]] = {}
         self._refused: dict[int, object] = {}
@@ -159,8 +162,9 @@ class RangeCopier:
                     self._refused[span.table_id] = span.low
                     break
                 now = self._clock.monotonic()
-                enough = now > deadline and (
-                    self._ledger.has_claimable_keys(now) or not self._throttle.free()
+                enough = self._throttle.free_in_s() is not None or (
+                    now > deadline
+                    and (self._ledger.has_claimable_keys(now) or not self._throttle.free())
                 )
                 if chunk.end is not None and not enough:
                     read = self._begin(table, stretch, chunk.end)
@@ -293,7 +297,9 @@ class RangeCopier:
         longest = max(len(part.values) for part in chunk.parts)
         most = min(PART_BYTES, stretch.most_bytes // 4)
         self._dense = SPARSE * chunk.parts[0].rows >= self._rows
-        self._rows = max(1, min(MOST_ROWS, self._rows * 4, self._rows * most // max(1, longest)))
+        self._rows = max(
+            1, min(self._most_rows, self._rows * 4, self._rows * most // max(1, longest))
+        )
         if 2 * longest > stretch.most_bytes:
             return False
         if not self._unchanged(span) or not self._catalog.flows(table):

@@ -99,9 +99,11 @@ class Loop:
                 self._back_off(error, failures)
                 continue
             if self._ledger.has_claimable(self._clock.monotonic()):
-                # Nothing can be said of these keys yet: an event waits for its row to become visible.
+                # Nothing can be said of these keys yet: an event waits for its row to become visible. Or a rate is kept.
                 stuck += 1
-                self._wake.wait(min(STUCK_WAIT_S[1], STUCK_WAIT_S[0] * 2 ** min(stuck, 10)))
+                wait_s = min(STUCK_WAIT_S[1], STUCK_WAIT_S[0] * 2 ** min(stuck, 10))
+                pace_s = self._reconciler.throttle.free_in_s()
+                self._wake.wait(wait_s if pace_s is None else min(wait_s, pace_s))
                 continue
             stuck = 0
             self.phase = "tailing"

@@ -19,8 +19,14 @@ from syncer.service.sides import SideWorker, Workers
 
 LOOK_EVERY_S = 1.0
 """A server is asked for its load at most so often, and only while there is something to hold up."""
-BURST_S = 1.0
+PACE_S = 0.02
+"""Where there is a rate, one read takes what it allows in so long: many short reads at an even pace keep nobody waiting."""
+BURST_S = 0.05
 """So much of the rate may be used at once."""
+LEAST_ROWS = 50
+"""Reads of fewer rows would cost more than their rows."""
+_SHOWN_S = 1.0
+"""That the rate holds work up is said until it has not for so long."""
 
 
 def nobody() -> str | None:
@@ -29,7 +35,13 @@ def nobody() -> str | None:
 
 
 class Throttle:
-    """Says whether the next chunk may be read. Used by the reconciler's thread alone; ``reason`` may be read anywhere."""
+    """
+    Says whether the next chunk may be read. Used by one thread; ``reason`` may be read anywhere.
+
+    Attributes:
+        reason: what holds work up, or slows it down; None: nothing.
+        most_rows: a chunk should not have more rows, and be read alone; None: there is no rate.
+    """
 
     def __init__(
         self,
@@ -49,7 +61,10 @@ class Throttle:
         self._lagging = lagging
         self._looked: float | None = None
         self._busy: str | None = None
-        self._used_until = float("-inf")
+        self._used_until = self._slow_until = float("-inf")
+        self.most_rows = (
+            max(LEAST_ROWS, int(limits.rows_per_s * PACE_S)) if limits.rows_per_s else None
+        )
         self.reason: str | None = None
 
     def free(self) -> bool:
@@ -58,14 +73,25 @@ class Throttle:
 
         Raises TransientDatabaseError where a server that is to be asked does not answer.
         """
-        reason = self._paused() or self._load_above() or self._lagging() or self._too_fast()
+        holds = self._paused() or self._load_above() or self._lagging()
+        now = self._clock.monotonic()
+        waits = holds is None and self._used_until > now
+        if waits:
+            self._slow_until = now + _SHOWN_S
+        slow = f"no more than {self._limits.rows_per_s} rows/s" if self._slow_until > now else None
+        reason = holds or slow
         if _without_amounts(reason) != _without_amounts(self.reason):
             if reason is None:
                 self._log.info("throttle.ended")
             else:
                 self._log.info("throttle.began", reason=reason)
         self.reason = reason
-        return reason is None
+        return holds is None and not waits
+
+    def free_in_s(self) -> float | None:
+        """Return when the rate allows the next read, in seconds; None where it is not the rate that holds work up."""
+        left = self._used_until - self._clock.monotonic()
+        return left if left > 0 else None
 
     def used(self, rows: int) -> None:
         """Count rows that were compared or copied."""
@@ -76,11 +102,6 @@ class Throttle:
     def _paused(self) -> str | None:
         file = self._limits.pause_file
         return f"{file} exists" if file and Path(file).expanduser().exists() else None
-
-    def _too_fast(self) -> str | None:
-        if not self._limits.rows_per_s or self._used_until <= self._clock.monotonic():
-            return None
-        return f"{self._limits.rows_per_s} rows/s are used up"
 
     def _load_above(self) -> str | None:
         now = self._clock.monotonic()

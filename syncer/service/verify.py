@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
+import structlog
+
 from syncer.clock import Clock
 from syncer.config import Config
 from syncer.core.key import Key
@@ -21,9 +23,11 @@ from syncer.mysql.reader import RowRead, is_unknown
 from syncer.service.lanes import Lanes
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
+from syncer.service.replicas import ReplicaWatch
 from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
 from syncer.service.tables import pair_tables, printable_key, select
+from syncer.service.throttle import Throttle
 from syncer.service.walk import Differing, Found, Progress, Walk
 
 LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)
@@ -38,7 +42,8 @@ def verify_tables(
     stop: threading.Event,
     clock: Clock,
 ) -> VerifyReport:
-    """Compare the selected tables; those on one side only are reported as skipped."""
+    """Compare the selected tables, giving way as a run does; those on one side only are reported as skipped."""
+    log = structlog.get_logger()
     started = clock.monotonic()
     selection = select(config, sessions)
     ids = {name: number for number, name in enumerate(selection.on_both)}
@@ -50,8 +55,11 @@ def verify_tables(
     progress = Progress(
         observer, len(selection.names), sum(max(t.a.rows, t.b.rows) for t in paired.values())
     )
-    walk = Walk(workers, lanes, config, stop, clock, progress)
+    replicas = ReplicaWatch(config, clock, log)
+    throttle = Throttle(config.throttle, workers, clock, log, lagging=replicas.reason)
+    walk = Walk(workers, lanes, config, stop, clock, progress, throttle)
     try:
+        replicas.start()
         for name in selection.names:
             if name not in ids:
                 missing = next(s for s in SIDES if name not in selection.schemas[s])
@@ -60,6 +68,7 @@ def verify_tables(
                 continue
             table = paired[ids[name]]
             if not table.same_key:
+                walk.give_way()
                 surplus = compare_multisets(workers, table, stop, LOOK_AGAIN_S)
                 verdicts[name] = _of_multiset(str(name), surplus)
                 progress.tables_done += 1
@@ -69,6 +78,7 @@ def verify_tables(
         walk.finish()
         _look_again(workers, walked.values(), stop)
     finally:
+        replicas.close()
         lanes.close()
         workers.close()
     verdicts |= {name: _verdict(found) for name, found in walked.items()}

@@ -27,6 +27,10 @@ from syncer.service.boundaries import (
 from syncer.service.lanes import Lanes
 from syncer.service.reports import BaselineProgress, Observer
 from syncer.service.sides import SideWorker, Workers
+from syncer.service.throttle import Throttle
+
+LOOK_AGAIN_S = 0.2
+"""Work that is held up asks again after so long."""
 
 Differing = dict[Key, tuple[str | None, str | None]]
 """Per key the digests of both sides' rows; None for no row."""
@@ -83,14 +87,16 @@ class Walk:
         stop: threading.Event,
         clock: Clock,
         progress: Progress,
+        throttle: Throttle,
     ) -> None:
-        """*workers* find out where chunks end; they are read on *lanes*."""
+        """*workers* find out where chunks end; they are read on *lanes*, when *throttle* lets them."""
         engine = config.engine
         self._workers = workers
         self._lanes = lanes
         self._stop = stop
         self._clock = clock
         self._progress = progress
+        self._throttle = throttle
         self._sizer = ChunkSizer(
             target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
         )
@@ -105,19 +111,27 @@ class Walk:
         found = Found(table, dict.fromkeys(SIDES, 0))
         steps = IntegerSteps()
         low: Key | None = None
+        paced = self._throttle.most_rows
         while True:
-            if self._stop.is_set():
-                raise TransientDatabaseError(
-                    "stopped before the comparison was complete; start it again"
-                )
+            self.give_way()
             rows = rows_per_chunk(table, self._sizer)
+            rows = min(rows, paced or rows)
             end = next_boundary(self._workers, table, low, None, rows, steps)
             work = partial(_compare, table=table, low=low, end=end, clock=self._clock)
             self._reading[self._lanes.submit(work)] = found, steps
-            self._collect(self._lanes.count)
+            self._collect(0 if paced else self._lanes.count)
             if end is None:
                 return found
             low = end
+
+    def give_way(self) -> None:
+        """Wait until the throttle lets work go on. Raises as ``through``."""
+        while not self._stop.is_set():
+            if self._throttle.free():
+                return
+            pace_s = self._throttle.free_in_s()
+            self._stop.wait(LOOK_AGAIN_S if pace_s is None else min(pace_s, LOOK_AGAIN_S))
+        raise TransientDatabaseError("stopped before the comparison was complete; start it again")
 
     def finish(self) -> None:
         """Wait for all that is being read. Raises as ``through``."""
@@ -141,6 +155,7 @@ class Walk:
         self._sizer.took(rows, chunk.seconds)
         if chunk.end is None:
             self._progress.tables_done += 1
+        self._throttle.used(rows)
         self._progress.rows_done += rows
         self._progress.tell(found.table)
 

@@ -163,11 +163,11 @@ class Product:
         assert report["in_sync"] is (0 in codes), str(done)
         return report
 
-    def start(self, *more: object) -> Running:
-        """Start ``syncer run`` in the background."""
+    def start(self, *more: object, command: str = "run") -> Running:
+        """Start ``syncer run``, or another command, in the background."""
         self._starts += 1
         log = self.folder / f"run-{self._starts}.jsonl"
-        running = Running(self, self.arguments("run", "--log-format", "json", *more), log)
+        running = Running(self, self.arguments(command, "--log-format", "json", *more), log)
         self._running.append(running)
         return running
 

@@ -86,3 +86,34 @@ def test_a_baseline_waits_for_the_replicas_of_both_sides(pair, database, product
     syncer.settled()
     assert oracle.differences(oracle.read_pair(pair, database)) == []
     running.stop().must(0)
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_verify_gives_way_too(pair, database, product, tmp_path):
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)
+    rows = ",".join(f"({i},{i})" for i in range(500))
+    pair.script(f"INSERT INTO t VALUES {rows}", db=database)
+    pause = tmp_path / "pause"
+    pause.touch()
+    verifying = product("--pause-file", pause, "--max-rows-per-second", 1000).start(
+        "--json", command="verify"
+    )
+    began = verifying.wait_event("a pause", lambda e: e.get("event") == "throttle.began")
+    assert str(pause) in began["reason"]
+    assert verifying.code is None
+    pause.unlink()
+    report = verifying.wait().must(0).document()
+    assert min(table["chunks"] for table in report["tables"]) >= 500 // 50
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_rate_is_kept_while_rows_are_compared_and_copied(pair, database, product):
+    """By many short reads: of 3,000 rows, 2,000 equal ones and 1,000 to be copied, none is read before its time."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)
+    rows = ",".join(f"({i},{i})" for i in range(2000))
+    pair.script(f"INSERT INTO t VALUES {rows}", db=database)
+    more = ",".join(f"({i},{i})" for i in range(2000, 3000))
+    pair.a.script(f"INSERT INTO t VALUES {more}", db=database)
+    report = product("--max-rows-per-second", 2000).until_in_sync()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert report["last"]["uptime_s"] > 3000 / 2000 - 0.2

@@ -17,6 +17,7 @@ from syncer.errors import ExitCode
     examples="""
 syncer verify -c syncer.toml
 syncer verify mysql://syncer@db1 mysql://syncer@db2 --tables 'shop.*' --json
+syncer verify -c syncer.toml --max-load Threads_running=10 --max-rows-per-second 50000
 """,
     exits={
         0: "equal",
@@ -32,13 +33,14 @@ syncer verify mysql://syncer@db1 mysql://syncer@db2 --tables 'shop.*' --json
 @options.selection_options
 @options.policy_options
 @options.chunk_options
+@options.throttle_options
 @options.ledger_option
 @options.output_options
 def command(**given: Any) -> int:
     """
     Compare both sides whole while they are written to; write nothing.
 
-    A row that is being changed is looked at again before it counts as different.
+    A row that is being changed is looked at again before it counts as different. It gives way as whole-table comparisons of a run do.
     """
     config = options.load(given)
     from syncer.service.app import verify

@@ -40,17 +40,41 @@ def test_nothing_holds_up_what_has_no_limit():
 def test_rows_used_are_paid_for_with_time():
     clock = FakeClock()
     one = throttle(clock, rows_per_s=1000)
-    one.used(1000)
+    one.used(50)
     clock.time += 0.001
-    assert one.free(), "a second's worth may be used at once"
+    assert one.free(), "a twentieth of a second's worth may be used at once"
+    assert one.free_in_s() is None
     one.used(3000)
     assert not one.free()
-    assert one.reason is not None
-    assert "1000 rows/s" in one.reason
+    assert one.free_in_s() == pytest.approx(2.999)
     clock.time += 2.9
     assert not one.free()
     clock.time += 0.2
     assert one.free()
+
+
+def test_a_rate_that_holds_work_up_now_and_then_is_told_once():
+    """It does so for every read: what is shown stays, and two lines are logged."""
+    clock = FakeClock()
+    with structlog.testing.capture_logs() as logs:
+        one = throttle(clock, log=structlog.get_logger(), rows_per_s=1000)
+        for _ in range(100):
+            one.used(100)
+            assert not one.free()
+            assert "1000 rows/s" in (one.reason or "")
+            clock.time += one.free_in_s() + 0.001
+            assert one.free()
+            assert "1000 rows/s" in (one.reason or "")
+        clock.time += 2
+        assert one.free()
+    assert one.reason is None
+    assert [line["event"] for line in logs] == ["throttle.began", "throttle.ended"]
+
+
+def test_a_rate_is_kept_by_short_reads():
+    assert throttle(FakeClock()).most_rows is None
+    assert throttle(FakeClock(), rows_per_s=100_000).most_rows == 2000
+    assert throttle(FakeClock(), rows_per_s=10).most_rows == 50, "not one row at a time"
 
 
 def test_time_that_was_not_used_is_not_saved_up():
