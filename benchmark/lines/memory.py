@@ -14,12 +14,21 @@ _DISTANCE = 19
 
 
 def peaks(arena: Arena, rows: int, runs: int) -> list[Result]:
-    """Twice as many dirty keys as *rows* at random, then one transaction of so many rows, plain and as an XA branch."""
+    """
+    Do the largest works.
+
+    Twice as many dirty keys as *rows* at random; a table of so many rows copied, then compared; one transaction of *rows* rows,
+    plain and as an XA branch.
+    """
     keys = [
         module("benchmark.dirty", {"keys": 2 * rows, "folder": str(arena.folder())})["peak_mib"]
         for _ in range(runs)
     ]
     found = [_judged(arena, f"{2 * rows:,} dirty keys at random in the ledger", keys)]
+    arena.fresh(rows_a=2 * rows)
+    for what in ("copy", "compare"):
+        peak = [_whole(arena)]
+        found.append(_judged(arena, f"{what} a table of {2 * rows:,} rows", peak))
     for kind in ("transaction", "XA branch"):
         peak = [_one(arena, rows, xa=kind != "transaction") for _ in range(runs)]
         found.append(_judged(arena, f"tail one {kind} of {rows:,} rows", peak))
@@ -28,6 +37,12 @@ def peaks(arena: Arena, rows: int, runs: int) -> list[Result]:
 
 def _judged(arena: Arena, what: str, peak: list[float]) -> Result:
     return judge(11, f"memory: {what}", arena.flavor, "MiB", peak, Target(Sense.LIMIT, LIMIT_MIB))
+
+
+def _whole(arena: Arena) -> float:
+    with arena.product().running() as running:
+        pass  # it is past its first comparison
+    return running.stop()
 
 
 def _one(arena: Arena, rows: int, *, xa: bool) -> float:
