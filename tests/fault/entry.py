@@ -2,7 +2,8 @@
 The command line with a probe: ``SYNCER_PROBE=moment[.side][:count]`` kills this process at the count-th passing, as kill -9.
 
 Two names more: ``between.a_b`` and ``between.b_a`` kill it when the first side has committed its part of a pair of batches
-and the second has not been sent its part. Production has no such switch: it lives in this module alone.
+and the second has not been sent its part. ``hold.moment[.side]`` stops the thread that passes first, and none later, for as long
+as the file ``SYNCER_HELD`` is there, which it makes. Production has no such switch: it lives in this module alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from syncer.cli.main import entry
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from syncer.service.probes import Probe
 
 BETWEEN_DEADLINE_S = 20.0
+HOLD_DEADLINE_S = 60.0
 
 
 def die() -> NoReturn:
@@ -71,15 +75,36 @@ class KillBetween:
             self._armed.clear()
 
 
+class HoldAt:
+    """Holds the thread that passes a moment first until a file is gone."""
+
+    def __init__(self, moment: Moment, side: Side | None, file: Path) -> None:
+        self._moment, self._side, self._file = moment, side, file
+        self._passed = threading.Lock()
+
+    def __call__(self, moment: Moment, side: Side | None) -> None:
+        if moment is not self._moment or self._side not in {None, side}:
+            return
+        if not self._passed.acquire(blocking=False):
+            return
+        self._file.touch()
+        ends = time.monotonic() + HOLD_DEADLINE_S
+        while self._file.exists() and time.monotonic() < ends:
+            time.sleep(0.01)
+
+
 def probe_of(text: str) -> Probe:
     """Read ``SYNCER_PROBE``."""
     name, _, count = text.partition(":")
     if name.startswith("between."):
         return KillBetween(Side(name.removeprefix("between.")[0]))
+    name, holds = name.removeprefix("hold."), name.startswith("hold.")
     side = None
     if name not in set(Moment):
         name, _, letter = name.rpartition(".")
         side = Side(letter)
+    if holds:
+        return HoldAt(Moment(name), side, Path(os.environ["SYNCER_HELD"]))
     return KillAt(Moment(name), side, int(count or 1))
 
 

@@ -35,12 +35,14 @@ def flavors(short: str) -> list[str]:
 
 
 class Doomed(Running):
-    """A ``syncer run`` that kills itself at a moment of the protocol."""
+    """A ``syncer run`` that kills itself, or is held, at a moment of the protocol."""
 
     def __init__(self, product: Product, arguments: list[str], log: Path, probe: str) -> None:
         self.arguments = arguments
         self.log = log
         self.probe = probe
+        self.held = log.with_suffix(".held")
+        """Where it is held: it goes on when this file is gone."""
         self._out = log.with_suffix(".out")
         self._begun = time.monotonic()
         environment = {
@@ -52,6 +54,7 @@ class Doomed(Running):
             "PYTHONPATH": str(REPOSITORY),
             "HOME": "/nonexistent",
             "SYNCER_PROBE": probe,
+            "SYNCER_HELD": str(self.held),
         }
         with log.open("wb") as stderr, self._out.open("wb") as stdout:
             self._process = subprocess.Popen(
@@ -74,7 +77,7 @@ class Doomed(Running):
 
 
 def start_doomed(product: Product, probe: str, *more: object) -> Doomed:
-    """Start ``syncer run`` with a probe; it ends with the product at the latest."""
+    """Start ``syncer run`` with a probe (see ``entry.py``); it ends with the product at the latest."""
     arguments = product.arguments("run", "--log-format", "json", *more)
     doomed = Doomed(product, arguments, product.folder / f"doomed-{probe}.jsonl", probe)
     product._running.append(doomed)
