@@ -252,11 +252,11 @@ class Assembler:
 
     def _end(self, log_pos: int) -> None:
         """Move to a transaction's end; the event header's 32 bits wrap in files above 4 GiB."""
-        self._offset = max(self._offset, short.unwrapped(log_pos, self._offset))
+        self._offset = max(self._offset, events.unwrapped(log_pos, self._offset))
 
     def _at(self, log_pos: int) -> Coordinate:
         """The end of an event as a coordinate."""
-        return Coordinate.parse(self._file, short.unwrapped(log_pos, self._offset))
+        return Coordinate.parse(self._file, events.unwrapped(log_pos, self._offset))
 
     def _heartbeat(self, file: str, position: int) -> None:
         if self._open is None and file == self._file and position > self._offset:

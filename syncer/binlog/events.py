@@ -40,7 +40,14 @@ IGNORABLE_FLAG = 0x80
 HEADER = struct.Struct("<IBIIIH")
 """Timestamp, type, server id, size, end position, flags."""
 HEADER_BYTES = HEADER.size
+_WRAP = 1 << 32
 CHECKSUM_BYTES = 4
+
+
+def unwrapped(log_pos: int, offset: int) -> int:
+    """Return where an event ends, behind *offset*: its header has 32 bits of it, which wrap in files above 4 GiB."""
+    end = log_pos + (offset // _WRAP) * _WRAP
+    return end + _WRAP if offset - end > _WRAP // 2 else end
 
 
 class RowsKind(NamedTuple):

@@ -38,7 +38,6 @@ _DATABASE, _STATUS, _TEXT = _BODY + 8, _BODY + 11, _BODY + 14
 _ORIGINAL = _BODY + events.WITH_TIME_BYTES
 _BEFORE_OK, _INTACT = 0x0F6A7026, 0x2144DF1C
 _SOURCE = frozenset({events.ROWS_QUERY, events.MARIADB_ANNOTATE})
-WRAP = 1 << 32
 _OPS = {
     kind: (Op[rows.operation.upper()], rows.operation == "update", rows.extra)
     for kind, rows in events.ROWS.items()
@@ -171,18 +170,12 @@ def _read(
         else:
             run.gtids.append([prefix, number, number])
         last_number = number
-        offset = log_pos if log_pos > offset else max(offset, unwrapped(log_pos, offset))
+        offset = log_pos if log_pos > offset else max(offset, events.unwrapped(log_pos, offset))
         seq += 1
         record(RowRecord(seq, table.table_id, keys[0], op, commit_us))
         name((seq, f"{prefix}{number}", Coordinate(index, offset), server_id))
         run.images += len(keys)
         at = run.after = after
-
-
-def unwrapped(log_pos: int, offset: int) -> int:
-    """Return where an event ends, behind *offset*: its header has 32 bits of it, which wrap in files above 4 GiB."""
-    end = log_pos + (offset // WRAP) * WRAP
-    return end + WRAP if offset - end > WRAP // 2 else end
 
 
 def _table(maps: TableMaps, body: bytes) -> _Table | None:

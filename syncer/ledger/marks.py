@@ -10,7 +10,7 @@ import msgspec
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Reason, SpanMark, Touch
 from syncer.core.position import StreamPosition
-from syncer.core.record import OPEN_BRANCH, Record, RowRecord, TransactionRecord
+from syncer.core.record import OPEN_BRANCH, Record, RowRecord, TransactionRecord, whole
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
@@ -98,17 +98,17 @@ class Marks(Lookups, Spans, KeyChanges):
         with self._writing() as db:
             points: list[Point] = []
             for one in records:
-                if isinstance(one, RowRecord):
-                    table_id = one.table_id
-                    if table_id not in self._changed_in and table_id not in self._imaged:
-                        number, seq, op = self._next_id, one.seq, one.op._value_
-                        touch = (seq, seq, op, op, 0, one.commit_us)
-                        points.append((number, table_id, one.key, side_text, *touch, now))
-                        self._next_id = number + 1
-                        continue
-                    record = one.whole()
-                else:
-                    record = one
+                if (
+                    isinstance(one, RowRecord)
+                    and one.table_id not in self._changed_in
+                    and one.table_id not in self._imaged
+                ):
+                    number, seq, op = self._next_id, one.seq, one.op._value_
+                    touch = (seq, seq, op, op, 0, one.commit_us)
+                    points.append((number, one.table_id, one.key, side_text, *touch, now))
+                    self._next_id = number + 1
+                    continue
+                record = whole(one)
                 if record.erase:
                     self._flush(points)
                     self._erase(side, record)
@@ -262,7 +262,7 @@ class Marks(Lookups, Spans, KeyChanges):
 
 
 def folded(points: Iterable[Point]) -> list[Point]:
-    """Join exact points of one side and one key, in their order, as ``queries.ADD_EXACT`` would one after the other."""
+    """Join the exact points of each key, all of one side and in their order, as ``queries.ADD_EXACT`` would one after the other."""
     found: dict[tuple[int, StoredKey], Point] = {}
     for point in points:
         at = point[1:3]

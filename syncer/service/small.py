@@ -57,9 +57,15 @@ class SmallTables:
         Where it was not, *oldest* is to be compared alone. Raises TransientDatabaseError; every span is kept, and compared
         alone from then on.
         """
-        if not self._fits(oldest):
+        most_rows = self._throttle.most_rows
+        at_once = TABLES_AT_ONCE if most_rows is None else most_rows // MOST_ROWS
+        if at_once < 2 or not self._fits(oldest):
             return False
-        claimed = [span for span in self._ledger.claim_tables(TABLES_AT_ONCE) if self._fits(span)]
+        claimed = [
+            span
+            for span in self._ledger.claim_tables(min(at_once, TABLES_AT_ONCE))
+            if self._fits(span)
+        ]
         if len(claimed) < 2:
             return False
         tables = {span.table_id: self._catalog.flowing[span.table_id] for span in claimed}

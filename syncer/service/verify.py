@@ -73,6 +73,7 @@ def verify_tables(
                 verdicts[name] = _of_multiset(str(name), surplus)
                 progress.tables_done += 1
                 progress.rows_done += max(surplus.rows.values())
+                throttle.used(max(surplus.rows.values()))
                 continue
             walked[name] = walk.through(table)
         walk.finish()

@@ -29,7 +29,7 @@ from syncer.service.reports import BaselineProgress, Observer
 from syncer.service.sides import SideWorker, Workers
 from syncer.service.throttle import Throttle
 
-LOOK_AGAIN_S = 0.2
+HELD_UP_S = 0.2
 """Work that is held up asks again after so long."""
 
 Differing = dict[Key, tuple[str | None, str | None]]
@@ -130,7 +130,7 @@ class Walk:
             if self._throttle.free():
                 return
             pace_s = self._throttle.free_in_s()
-            self._stop.wait(LOOK_AGAIN_S if pace_s is None else min(pace_s, LOOK_AGAIN_S))
+            self._stop.wait(HELD_UP_S if pace_s is None else min(pace_s, HELD_UP_S))
         raise TransientDatabaseError("stopped before the comparison was complete; start it again")
 
     def finish(self) -> None:

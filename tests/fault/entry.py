@@ -2,7 +2,7 @@
 The command line with a probe: ``SYNCER_PROBE=moment[.side][:count]`` kills this process at the count-th passing, as kill -9.
 
 Two names more: ``between.a_b`` and ``between.b_a`` kill it when the first side has committed its part of a pair of batches
-and the second has not been sent its part. ``hold.moment[.side]`` stops the thread that passes first, and none later, for as long
+and the second has not been sent its part. ``hold.moment[.side][:count]`` stops the thread that passes it so, and no other, for as long
 as the file ``SYNCER_HELD`` is there, which it makes. Production has no such switch: it lives in this module alone.
 """
 
@@ -38,11 +38,13 @@ def die() -> NoReturn:
     raise AssertionError("still alive")
 
 
-class KillAt:
-    """Dies at the count-th passing of one moment."""
+class At:
+    """Does something at the count-th passing of one moment, on the thread that passes."""
 
-    def __init__(self, moment: Moment, side: Side | None, count: int) -> None:
-        self._moment, self._side, self._left = moment, side, count
+    def __init__(
+        self, moment: Moment, side: Side | None, count: int, act: Callable[[], None]
+    ) -> None:
+        self._moment, self._side, self._left, self._act = moment, side, count, act
         self._lock = threading.Lock()
 
     def __call__(self, moment: Moment, side: Side | None) -> None:
@@ -50,8 +52,18 @@ class KillAt:
             return
         with self._lock:
             self._left -= 1
-            if self._left <= 0:
-                die()
+            due = self._left == 0
+        if due:
+            self._act()
+
+
+def hold() -> None:
+    """Wait until the file is gone that says so."""
+    file = Path(os.environ["SYNCER_HELD"])
+    file.touch()
+    ends = time.monotonic() + HOLD_DEADLINE_S
+    while file.exists() and time.monotonic() < ends:
+        time.sleep(0.01)
 
 
 class KillBetween:
@@ -75,24 +87,6 @@ class KillBetween:
             self._armed.clear()
 
 
-class HoldAt:
-    """Holds the thread that passes a moment first until a file is gone."""
-
-    def __init__(self, moment: Moment, side: Side | None, file: Path) -> None:
-        self._moment, self._side, self._file = moment, side, file
-        self._passed = threading.Lock()
-
-    def __call__(self, moment: Moment, side: Side | None) -> None:
-        if moment is not self._moment or self._side not in {None, side}:
-            return
-        if not self._passed.acquire(blocking=False):
-            return
-        self._file.touch()
-        ends = time.monotonic() + HOLD_DEADLINE_S
-        while self._file.exists() and time.monotonic() < ends:
-            time.sleep(0.01)
-
-
 def probe_of(text: str) -> Probe:
     """Read ``SYNCER_PROBE``."""
     name, _, count = text.partition(":")
@@ -103,9 +97,7 @@ def probe_of(text: str) -> Probe:
     if name not in set(Moment):
         name, _, letter = name.rpartition(".")
         side = Side(letter)
-    if holds:
-        return HoldAt(Moment(name), side, Path(os.environ["SYNCER_HELD"]))
-    return KillAt(Moment(name), side, int(count or 1))
+    return At(Moment(name), side, int(count or 1), hold if holds else die)
 
 
 def probe_the_applier(probe: Probe) -> None:

@@ -114,6 +114,6 @@ def test_a_rate_is_kept_while_rows_are_compared_and_copied(pair, database, produ
     pair.script(f"INSERT INTO t VALUES {rows}", db=database)
     more = ",".join(f"({i},{i})" for i in range(2000, 3000))
     pair.a.script(f"INSERT INTO t VALUES {more}", db=database)
-    report = product("--max-rows-per-second", 2000).until_in_sync()
+    report = product("--max-rows-per-second", 1000).until_in_sync()
     assert oracle.differences(oracle.read_pair(pair, database)) == []
-    assert report["last"]["uptime_s"] > 3000 / 2000 - 0.2
+    assert report["last"]["uptime_s"] > 3000 / 1000 - 0.2
