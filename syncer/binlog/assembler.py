@@ -297,7 +297,7 @@ class Assembler:
         transaction = self._transaction()
         if not transaction.commit_us:
             transaction.commit_us = timestamp * 1_000_000
-        record = transaction.record(self._side, self._seq + 1, self._store, **xids)
+        record = transaction.record(self._seq + 1, **xids)
         self._open = None
         self._close(record, transaction.gtid, log_pos, transaction.commit_us, transaction.beat)
 
@@ -404,6 +404,10 @@ class Assembler:
         if table.certain_from is not None and self._at(log_pos) <= table.certain_from:
             self._unreadable(table.layout, transaction, table.layout.doubt)
             return
+        if kind.operation == "insert" and transaction.copied(
+            table_id, table.reader, body, at, compressed=kind.compressed
+        ):
+            return
         try:
             keys = table.reader.read(
                 body,
@@ -479,4 +483,4 @@ class Assembler:
             if heartbeat:
                 transaction.beat = new[1].decode("ascii", "replace")
             else:
-                transaction.own_batch(new[1])
+                transaction.own_batch(new[1], self._side, self._store)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -10,6 +11,8 @@ from syncer.binlog.events import RowsKind
 from syncer.binlog.folding import TableKeys
 from syncer.binlog.images import ImageReader
 from syncer.binlog.parents import Found
+from syncer.binlog.rowimage import RowReader
+from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.core.keptimage import NOT_KEPT
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark, Touch
@@ -31,6 +34,8 @@ IMAGES_KEPT = 10_000
 """Of so many rows of a transaction it is kept what they were; those of a bulk change have no base."""
 KEY_CHANGES_KEPT = 10_000
 """A transaction that changes more keys is a bulk change: which key was which is not kept."""
+UNREAD_BYTES = 8 << 20
+"""Of so many bytes of a transaction the rows of ours are not read until they are asked for."""
 _BATCH_ID_BYTES = 8
 _OPS = {"insert": Op.INSERT, "delete": Op.DELETE}
 
@@ -49,6 +54,33 @@ class Finished(msgspec.Struct):
     records: list[Record] = msgspec.field(default_factory=list)
     named: list[Named] = msgspec.field(default_factory=list)
     beats: list[tuple[str, int]] = msgspec.field(default_factory=list)
+
+
+class LoggedKeys:
+    """
+    The keys of rows events that nobody has read so far: they are read when somebody asks for them, and mostly nobody does.
+
+    Attributes:
+        bytes: the events' length.
+        known: further keys.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[tuple[RowReader, bytes, int, bool]] = []
+        self.bytes = 0
+        self.known: list[StoredKey] = []
+
+    def add(self, reader: RowReader, body: bytes, at: int, *, compressed: bool) -> None:
+        """Take one event of inserted rows, which begin at *at*."""
+        self._events.append((reader, body, at, compressed))
+        self.bytes += len(body)
+
+    def __iter__(self) -> Iterator[StoredKey]:
+        yield from self.known
+        for reader, body, at, compressed in self._events:
+            # What cannot be read erases nothing: a mark too many is one comparison too many.
+            with contextlib.suppress(LayoutUnknownError):
+                yield from reader.read(body, at, compressed=compressed)
 
 
 class OpenTransaction:
@@ -73,6 +105,8 @@ class OpenTransaction:
         self._found: dict[tuple[int, StoredKey], dict[Found, None]] = {}
         self._images: dict[tuple[int, StoredKey], bytes | None] = {}
         self._batch: tuple[int, bytes] | None = None
+        self._items: tuple[BatchItem, ...] | None = None
+        self._copied: dict[int, LoggedKeys] = {}
         self._touched = 0
         self._held = False
         self._merged: list[BatchItem] = []
@@ -139,11 +173,32 @@ class OpenTransaction:
         """Make a table dirty as a whole."""
         self._spans.setdefault(table_id, reason)
 
-    def own_batch(self, items: bytes) -> None:
+    def own_batch(self, items: bytes, side: Side, store: MarkStore) -> None:
         """Take the marker row's items; batch 0 is no apply (design §7)."""
         batch_id = int.from_bytes(items[:_BATCH_ID_BYTES], "big")
-        if len(items) >= _BATCH_ID_BYTES and batch_id:
-            self._batch = batch_id, items[_BATCH_ID_BYTES:]
+        if len(items) < _BATCH_ID_BYTES or not batch_id:
+            return
+        bitmap = items[_BATCH_ID_BYTES:]
+        self._batch = batch_id, bitmap
+        # An intent is durable before it is sent (INV-8): what is not known now is not ours, or another ledger's.
+        self._items = store.batch_items(side, batch_id)
+        for bit, item in enumerate(self._items or ()):
+            if item.every and _has(bitmap, bit):
+                self._copied.setdefault(item.table_id, LoggedKeys())
+
+    def copied(
+        self, table_id: int, reader: RowReader, body: bytes, at: int, *, compressed: bool
+    ) -> bool:
+        """
+        Take inserted rows without reading them, where they are a copied range of our batch; say whether they are.
+
+        The target has no triggers (``service/copying.py``), so that whoever inserts into that table in our transaction is us.
+        """
+        keys = self._copied.get(table_id)
+        if keys is None or keys.bytes > UNREAD_BYTES:
+            return False
+        keys.add(reader, body, at, compressed=compressed)
+        return True
 
     def spill(self, side: Side, seq: int, store: MarkStore) -> None:
         """Hand the keys so far to the store if they are too many to wait for the transaction's end."""
@@ -162,20 +217,17 @@ class OpenTransaction:
             self._moved = None
         self._touched = sum(map(len, self._keys.values()))
 
-    def record(
-        self, side: Side, seq: int, store: MarkStore, **xids: str | None
-    ) -> TransactionRecord:
+    def record(self, seq: int, **xids: str | None) -> TransactionRecord:
         """Close it under its number; *xids* are the XA attributes of the record."""
         batch_id: int | None = None
         erase: tuple[Erasure, ...] = ()
         exact = True
         if self._batch is not None:
             batch_id, bitmap = self._batch
-            items = store.batch_items(side, batch_id)
-            if items is None:
+            if self._items is None:
                 exact = False
             else:
-                erase = self._drop_own(items, bitmap)
+                erase = self._drop_own(self._items, bitmap)
         if self._held and not xids.get("prepared_xid"):
             xids["committed_xid"] = OPEN_BRANCH
         spans: tuple[SpanMark, ...] = ()
@@ -249,7 +301,16 @@ class OpenTransaction:
                 # whether or not the server logged a change.
                 self._merged.append(item)
                 self._images[item.table_id, item.keys[0]] = item.base
-        return tuple(Erasure(table_id, tuple(own)) for table_id, own in written.items())
+        bounds = {item.table_id: item.bounds for item in items if item.every}
+        erased = []
+        for table_id, own in written.items():
+            unread = self._copied.get(table_id)
+            if unread is None or not unread.bytes:
+                erased.append(Erasure(table_id, tuple(own)))
+                continue
+            unread.known = own
+            erased.append(Erasure(table_id, unread, bounds[table_id]))
+        return tuple(erased)
 
     def _drop_cascades(self, table_id: int, key: StoredKey) -> None:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,10 +14,17 @@ from syncer.core.side import Side
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """Keys of one table that a batch of ours wrote: the side's earlier marks of them are obsolete (INV-12)."""
+    """
+    Keys of one table that a batch of ours wrote: the side's earlier marks of them are obsolete (INV-12).
+
+    Attributes:
+        keys: to be gone through where there are such marks only, since it may be costly.
+        bounds: where it is known before, the least and the greatest integer that the keys may be.
+    """
 
     table_id: int
-    keys: tuple[StoredKey, ...]
+    keys: Iterable[StoredKey]
+    bounds: tuple[int, int] | None = None
 
 
 class BeforeImage(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +127,7 @@ class BatchItem(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         every: a copied range instead: every row of the table in the batch's transaction is the batch's own.
+        bounds: of a copied range, the least and the greatest integer that its keys may be.
         base: of a merged row, the other side's row that it was made from: the write is the other side's row, and then a change
             of it by the target (INV-16). None for any other.
         commit_us: of a merged row, when that change of the target was committed, microseconds since the epoch; 0: not known.
@@ -130,6 +138,7 @@ class BatchItem(msgspec.Struct, frozen=True, gc=False):
     every: bool = False
     base: bytes | None = None
     commit_us: int = 0
+    bounds: tuple[int, int] | None = None
 
 
 class MarkStore(Protocol):

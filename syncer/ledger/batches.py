@@ -16,6 +16,7 @@ from syncer.errors import LedgerError
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import TOP_ID, Journal
+from syncer.ledger.ranges import key_bounds
 from syncer.ledger.records import (
     Batch,
     ConflictStatus,
@@ -272,7 +273,12 @@ class Batches(Journal, Spans):
                 return None
             return tuple(
                 BatchItem(
-                    item.table_id, item.keys, item.copied is not None, item.base, item.commit_us
+                    item.table_id,
+                    item.keys,
+                    item.copied is not None,
+                    item.base,
+                    item.commit_us,
+                    None if item.copied is None else key_bounds(item.copied.low, item.copied.up_to),
                 )
                 for item in self._items(batch_id)
             )

@@ -218,14 +218,24 @@ class Marks(Lookups, Spans, KeyChanges):
 
     def _erase(self, side: Side, record: TransactionRecord) -> None:
         """INV-12: what this side did before our write of a key was part of what we replaced."""
+        before = {side: record.seq - 1}
         for erasure in record.erase:
-            self._drop_images(erasure.table_id, erasure.keys, {side: record.seq - 1})
-            self._drop_key_changes(erasure.table_id, erasure.keys, {side: record.seq - 1})
-            integers = [key for key in erasure.keys if isinstance(key, int)]
-            least, most = min(integers, default=LEAST), max(integers, default=MOST)
-            if not self._has_marks_in(erasure.table_id, least, most):
+            table_id, bounds = erasure.table_id, erasure.bounds
+            if (
+                bounds is not None
+                and table_id not in self._imaged
+                and table_id not in self._changed_in
+                and not self._has_marks_in(table_id, *bounds)
+            ):
                 continue
-            self._clear_marks(erasure.table_id, erasure.keys, {side: record.seq - 1}, None)
+            keys = tuple(erasure.keys)
+            self._drop_images(table_id, keys, before)
+            self._drop_key_changes(table_id, keys, before)
+            integers = [key for key in keys if isinstance(key, int)]
+            least, most = min(integers, default=LEAST), max(integers, default=MOST)
+            if not self._has_marks_in(table_id, least, most):
+                continue
+            self._clear_marks(table_id, keys, before, None)
 
     def _commit_xa(self, side: Side, xid: str, seq: int, points: list[Point], now: float) -> None:
         parts = self._db.execute(q.XA_PARTS, (side.value, xid)).fetchall()

@@ -38,6 +38,11 @@ RUN_GAP = 64
 """Keys at most this far apart share one look-up of the runs over them."""
 
 
+def key_bounds(low: StoredKey | None, high: StoredKey | None) -> tuple[int, int]:
+    """Return the least and the greatest integer from *low* (inclusive) to *high* (exclusive); None, or no integer: there is no bound."""
+    return low if isinstance(low, int) else LEAST, high - 1 if isinstance(high, int) else MOST
+
+
 class Run:
     """A row of the table ``run``."""
 

@@ -21,7 +21,7 @@ from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import NOTHING
 from syncer.ledger import queries as q
-from syncer.ledger.ranges import LEAST, MOST, Ranges, RawTouch, fold_reason
+from syncer.ledger.ranges import Ranges, RawTouch, fold_reason, key_bounds
 from syncer.ledger.records import ClaimedSpan, CopiedRange, SpanProgress
 
 Arc = tuple[StoredKey | None, StoredKey | None]
@@ -228,11 +228,7 @@ class Spans(Ranges):
         with self._reading() as db:
             if db.execute(q.HAS_LOOKUP, (table_id,)).fetchone() is not None:
                 return True
-            return self._has_marks_in(
-                table_id,
-                low if isinstance(low, int) else LEAST,
-                high - 1 if isinstance(high, int) else MOST,
-            )
+            return self._has_marks_in(table_id, *key_bounds(low, high))
 
     def _mark_differing(
         self,

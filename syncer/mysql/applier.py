@@ -22,6 +22,7 @@ from syncer.mysql.columns import as_text
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 from syncer.mysql.images import alike
+from syncer.mysql.loading import load_lines
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import (
     CHILD_EXISTS,
@@ -146,8 +147,8 @@ def apply_ranges(
     """
     Insert whole ranges of rows that the target lacks, in one transaction, as item 0 of the batch; *row*: the marker row that it writes.
 
-    The plain INSERT is the guard of each row's absence (INV-9). Each range, read back, must be what it is at the source
-    (INV-15) by its digest: a row of anybody else's within the range shows there too.
+    The plain INSERT is the guard of each row's absence (INV-9); where lines are loaded, that all of them were inserted. Each range,
+    read back, must be what it is at the source (INV-15) by its digest: a row of anybody else's within the range shows there too.
 
     Raises:
         ReadBackFailed: a range is not what it is at the source; nothing was written.
@@ -160,7 +161,10 @@ def apply_ranges(
         marker.lock_for(session, row, epoch)
         marker.write_batch(session, row, batch_id, (0,))
         for part in found:
-            session.execute(statements.insert_rows(schema, columns, [part.values]))
+            if isinstance(part.values, str):
+                session.execute(statements.insert_rows(schema, columns, [part.values]))
+            elif session.load(load_lines(schema, columns), part.values) != part.rows:
+                raise ReadBackFailed(frozenset((0,)))
         for part in found:
             if not _is_there(session, table, part):
                 raise ReadBackFailed(frozenset((0,)))

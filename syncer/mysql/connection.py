@@ -7,6 +7,7 @@ The only importer of PyMySQL beside ``failures.py`` and ``results.py``: driver e
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -34,8 +35,12 @@ Seconds after which a server ends a session that says nothing, by purpose; a day
 
 One that applies may hold the marker row's lock (INV-13): where the network has died, nobody else ends it.
 """
-_FLAGS: Final = {"read": CLIENT.MULTI_STATEMENTS}
-"""What a purpose needs beside: a session that writes takes one statement at a time, so that no value could ever add another."""
+_FLAGS: Final = {"read": CLIENT.MULTI_STATEMENTS, "apply": CLIENT.LOCAL_FILES}
+"""
+What a purpose needs beside: a session that writes takes one statement at a time, so that no value could ever add another.
+
+It may load lines, of which it has none but those that it is given (``results.py``).
+"""
 GROUP_CONCAT_BYTES: Final = 1 << 30
 LEAST_PACKET_BYTES: Final = 1 << 19
 """The short columns of a row, 65,535 bytes, as text in any form fit into a ``max_allowed_packet`` of so many bytes, so that no text of them is NULL."""
@@ -220,6 +225,26 @@ class Session:
         """Run *sql* and return the rows it found (not: changed); for *args* see ``query``."""
         with self._cursor(sql, args) as cursor:
             return int(cursor.rowcount)
+
+    @functools.cached_property
+    def takes_lines(self) -> bool:
+        """
+        The server lets its clients load lines (``load``), as it said when it was first asked.
+
+        Not where a cluster would commit in the middle of them.
+        """
+        found = self.variables("local_infile", "wsrep_load_data_splitting")
+        return found.get("local_infile") == "ON" and (
+            found.get("wsrep_load_data_splitting", "OFF") == "OFF"
+        )
+
+    def load(self, sql: str, lines: bytes) -> int:
+        """Run *sql*, a LOAD DATA LOCAL, with *lines* in the place of a file; return how many rows it inserted. Only where rows are applied."""
+        self._connection.give_lines(lines)
+        try:
+            return self.execute(sql)
+        finally:
+            self._connection.take_lines()
 
     def begin(self, *, snapshot: bool = False) -> None:
         """Start a transaction; with *snapshot* its view is taken now (REPEATABLE READ)."""

@@ -95,6 +95,7 @@ _TEXTS: dict[int, str] = {
     3572: "a lock was not granted at once",
     3819: "a check constraint is violated",
     4025: "a check constraint is violated",
+    2000: "the server asked for a file, and got none",
     2002: "cannot connect",
     2003: "cannot connect",
     2005: "cannot connect: the host name is not known",

@@ -18,6 +18,7 @@ from syncer.mysql import statements
 from syncer.mysql.buckets import Division
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
+from syncer.mysql.loading import LINE_END
 from syncer.mysql.snapshot import Snapshot
 
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
@@ -82,14 +83,14 @@ class ChunkValues(msgspec.Struct, frozen=True):
     Attributes:
         rows: their number.
         digest: theirs (design.md §4); None where it was not asked for.
-        values: their images as one text for VALUES (design.md §5).
+        values: their images as one text for VALUES (design.md §5), or as lines (``loading.py``), which are bytes.
     """
 
     low: Key | None
     high: Key | None
     rows: int
     digest: int | None
-    values: str
+    values: str | bytes
 
 
 class SnapshotReader(Snapshot):
@@ -255,10 +256,16 @@ class SnapshotReader(Snapshot):
         return found
 
     def chunk_values(
-        self, table: PairedTable, low: Key | None, high: Key | None, *, digest: bool
+        self,
+        table: PairedTable,
+        low: Key | None,
+        high: Key | None,
+        *,
+        digest: bool,
+        lines: bool = False,
     ) -> ChunkValues:
         """
-        Read the range from *low* (inclusive) to *high* (exclusive) whole.
+        Read the range from *low* (inclusive) to *high* (exclusive) whole, its images as *lines* or for VALUES.
 
         A row that is too large for ``max_allowed_packet`` is missing in the text, though not in number and digest.
         """
@@ -270,20 +277,26 @@ class SnapshotReader(Snapshot):
             table.writable(side),
             low,
             high,
+            line_end=LINE_END if lines else None,
         )
         count, found, values = self._query(sql)[0]
         self.rows_read += int(count)
+        text = "" if values is None or lines else cols.as_text(values)
         return ChunkValues(
             low,
             high,
             int(count),
             int(found or 0) if digest else None,
-            "" if values is None else cols.as_text(values),
+            (values or b"") if lines else text,
         )
 
     def most_bytes(self) -> int:
         """The longest statement that the server takes."""
         return self._session.most_bytes
+
+    def takes_lines(self) -> bool:
+        """Say whether the server lets its clients load lines."""
+        return self._session.takes_lines
 
     def multiset_digest(self, table: PairedTable) -> tuple[int, int, int]:
         """Return (row count, XOR, sum) over the digests of all rows; the table needs no key."""

@@ -11,7 +11,11 @@ import ssl
 from typing import Any
 
 from pymysql.connections import Connection, MySQLResult
+from pymysql.constants import CR
+from pymysql.err import OperationalError
 
+LINES_BYTES = 1 << 18
+"""Lines go to the server in messages of so many bytes at most: half of the least packet that we work with."""
 _NULL, _TWO_BYTES, _END = 251, 252, 254
 _WIDTHS = {_TWO_BYTES: 2, 253: 3, _END: 8}
 
@@ -22,6 +26,7 @@ class QuickResult(MySQLResult):
     connection: Any
     converters: Any
     _check_packet_is_eof: Any
+    _read_ok_packet: Any
 
     def _read_rowdata_packet(self) -> None:
         read = self.connection._read_packet  # noqa: SLF001 - the driver's own method for its results
@@ -36,6 +41,24 @@ class QuickResult(MySQLResult):
         self.connection = None
         self.affected_rows = len(rows)
         self.rows = tuple(rows)
+
+    def _read_load_local_packet(self, first_packet: Any) -> None:
+        """
+        Send the lines that go with the statement; never a file, whatever name the server asks for.
+
+        A server may ask at any time. Where there are no lines it gets none, and the statement fails.
+        """
+        del first_packet
+        connection, self.connection = self.connection, None
+        lines = connection.take_lines()
+        # A message may be no longer than the server's max_allowed_packet.
+        for at in range(0, len(lines or b""), LINES_BYTES):
+            connection.write_packet(lines[at : at + LINES_BYTES])
+        connection.write_packet(b"")
+        answer = connection._read_packet()  # noqa: SLF001 - as above
+        if lines is None:
+            raise OperationalError(CR.CR_UNKNOWN_ERROR, "the server asked for a file, and got none")
+        self._read_ok_packet(answer)
 
 
 def unverified() -> ssl.SSLContext:
@@ -77,6 +100,17 @@ def take_apart(data: bytes, plan: tuple[tuple[str | None, Any], ...]) -> tuple[A
 
 class QuickConnection(Connection):
     """A connection that makes such results, and that reads no certificates where none is verified."""
+
+    _lines: bytes | None = None
+
+    def give_lines(self, lines: bytes) -> None:
+        """Keep *lines* for the next statement that loads some."""
+        self._lines = lines
+
+    def take_lines(self) -> bytes | None:
+        """Return what was given, once; None: nothing was."""
+        lines, self._lines = self._lines, None
+        return lines
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
         """Without this the driver reads the system's whole store of certificates for every connection, to verify nothing."""

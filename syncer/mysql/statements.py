@@ -15,7 +15,7 @@ import msgspec
 from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.schema import Column, TableName, TableSchema
-from syncer.mysql.columns import image, key_select, quote_name
+from syncer.mysql.columns import image, key_select, quote_name, quote_text
 from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
 from syncer.mysql.flavor import Flavor
@@ -137,16 +137,21 @@ def select_chunk_values(
     images: Sequence[Column],
     low: Key | None,
     high: Key | None,
+    *,
+    line_end: str | None = None,
 ) -> str:
     """
     Select row count, digest and all images of the keys from *low* (inclusive) to *high* (exclusive).
 
-    The images come as one text, ready to stand between the outer parentheses of VALUES; NULL for no rows. Without *columns*
-    the digest is NULL.
+    The images come as one text, ready to stand between the outer parentheses of VALUES, or as the bytes of lines with *line_end*
+    between them; NULL for no rows. Without *columns* the digest is NULL.
     """
     digest = chunk_digest(columns, flavor) if columns else "COUNT(*),NULL"
+    images_of = f"GROUP_CONCAT({image(images)} SEPARATOR {quote_text(line_end or '),(')})"
+    if line_end is not None:
+        images_of = f"CAST({images_of} AS BINARY)"
     return (
-        f"SELECT {digest},GROUP_CONCAT({image(images)} SEPARATOR '),(') "
+        f"SELECT {digest},{images_of} "
         f"FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )

@@ -326,7 +326,9 @@ def test_a_copied_range_leaves_its_span(bench):
     spanned(bench)
     batch = copied_batch(bench, None, 40, lower={A: 5, B: 5})
     assert bench.ledger.open_batches() == [batch]
-    assert bench.ledger.batch_items(B, batch.batch_id) == (BatchItem(bench.t, (), every=True),)
+    assert bench.ledger.batch_items(B, batch.batch_id) == (
+        BatchItem(bench.t, (), every=True, bounds=(-(1 << 63), 39)),
+    )
     bench.ledger.finish(batch.batch_id, {0})
     span = bench.ledger.claim_span(0)
     assert (span.low, span.high, set(span.sides), span.rows) == (40, None, {A, B}, 7)

@@ -36,7 +36,7 @@ class Changes:
             else:
                 word = {"i": "insert", "d": "delete"}[step[0]]
                 transaction.rows(bench.t, word, [int(step[1:])])
-        made = transaction.record(side, seq, None)
+        made = transaction.record(seq)
         if more.pop("spoiled", False):
             touch = made.marks[0].touch
             made = msgspec.structs.replace(made, marks=(*made.marks, KeyMark(bench.t, 9, 1, touch)))

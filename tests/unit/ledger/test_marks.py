@@ -164,6 +164,27 @@ def test_own_write_erases_earlier_marks_of_its_side_only(bench):
     assert bench.of(2).a.inexact_first is not None
 
 
+class Unread:
+    """Keys that cost something to read."""
+
+    def __init__(self, *keys):
+        self.keys, self.read_times = keys, 0
+
+    def __iter__(self):
+        self.read_times += 1
+        return iter(self.keys)
+
+
+def test_own_keys_are_read_where_marks_are_within_their_bounds_only(bench):
+    bench.mark(A, 1)
+    away = Unread(11, 12)
+    bench.record(A, erase=(Erasure(bench.t, away, (10, 20)),))
+    assert (away.read_times, bench.claimed()) == (0, [1])
+    near = Unread(11, 1)
+    bench.record(A, erase=(Erasure(bench.t, near, (1, 20)),))
+    assert (near.read_times, bench.claimed()) == (1, [])
+
+
 def test_own_write_keeps_other_marks_of_its_transaction(bench):
     """A trigger on the target wrote key 2; key 1 is ours."""
     bench.mark(A, 1)
