@@ -31,8 +31,8 @@ class EngineSection(Section, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=64,
-            description="chunks of whole tables that are read at a time, each on connections of its own to both servers; 0: one "
-            "for each processor of this machine, at most 4",
+            description="chunks of whole tables that are read at a time, and transactions that are under way at a time at one side, "
+            "each on connections of its own; 0: one for each processor of this machine, at most 4",
         ),
     ] = 0
     batch_rows: Annotated[

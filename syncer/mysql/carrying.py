@@ -72,10 +72,10 @@ class Carried:
 
 
 def carry_rows(
-    session: Session, *, pair_id: str, epoch: int, batch_id: int, tables: Sequence[Carried]
+    session: Session, *, row: str, epoch: int, batch_id: int, tables: Sequence[Carried]
 ) -> None:
     """
-    Write all rows of *tables*, each of another table, in one transaction; they are items 0, 1, ... of the batch in that order.
+    Write all rows of *tables* in one transaction, by the marker row *row*; they are items 0, 1, ... of the batch in that order.
 
     Raises:
         GuardMissed: some row is not what was read; nothing was written.
@@ -86,9 +86,9 @@ def carry_rows(
     ordered = sorted(tables, key=lambda one: order[one.table.table_id])
     session.begin()
     try:
-        lock_for(session, pair_id, epoch)
+        lock_for(session, row, epoch)
         _guard(session, ordered)
-        marker.write_batch(session, pair_id, batch_id, range(sum(len(one.keys) for one in tables)))
+        marker.write_batch(session, row, batch_id, range(sum(len(one.keys) for one in tables)))
         for one in reversed(ordered):
             if one.deletes:
                 session.execute(statements.delete_rows(_schema(session, one), one.deletes))

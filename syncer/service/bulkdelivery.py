@@ -89,15 +89,19 @@ class BulkDelivery(Delivery):
             items=tuple(chain.from_iterable(one.items for one in moving)),
         )
 
-    def deliver_rows(self, moving: Sequence[OneSided], batch: Batch) -> bool:
+    def deliver_rows(
+        self, moving: Sequence[OneSided], batch: Batch, lane: ApplyLane | None = None
+    ) -> bool:
         """
         Deliver a persisted intent of changes of one side; say whether nothing more is to be done about them for now.
 
-        Where that is not so nothing has changed, and they are to be decided and delivered one by one. Raises as ``deliver``.
+        Runs on the apply thread of *lane*, the side's own where that is None. Where nothing was written nothing has changed, and
+        they are to be decided and delivered one by one. Raises as ``deliver``.
         """
+        worker, row = (self._worker, self._pair_id) if lane is None else lane
         self._probe(Moment.APPLY_BEFORE, self.target)
         try:
-            session = self._worker.apply_session()
+            session = worker.apply_session()
             if any(
                 may_be_above_packet(one.table, one.rows.longest(), session.most_bytes)
                 for one in moving
@@ -106,7 +110,7 @@ class BulkDelivery(Delivery):
                 return False
             carry_rows(
                 session,
-                pair_id=self._pair_id,
+                row=row,
                 epoch=self._epoch,
                 batch_id=batch.batch_id,
                 tables=[one.rows for one in moving],
@@ -120,7 +124,7 @@ class BulkDelivery(Delivery):
             self._ledger.drop(batch.batch_id)
             raise
         except OutcomeUnknown:
-            if not self._look_up(batch):
+            if not self._look_up(batch, lane):
                 self._ledger.drop(batch.batch_id)
                 return True  # the marks are there: it is read again
         self._probe(Moment.APPLY_COMMITTED, self.target)
@@ -128,14 +132,15 @@ class BulkDelivery(Delivery):
         for one in moving:
             for op, count in one.rows.counts().items():
                 counts[WORDS[op]] += count
-        with self._ledger.together():
-            self._ledger.finish(batch.batch_id, range(len(batch.items)))
-            self._count(+counts)
-        self._probe(Moment.APPLY_FINISHED, self.target)
-        self._misses = 0
-        for one in moving:
-            for op, count in one.rows.counts().items():
-                self.written[one.table.table_id, op] += count
-            self._time(one.marked_at[-LATENCIES_KEPT:])
+        with self._counting:
+            with self._ledger.together():
+                self._ledger.finish(batch.batch_id, range(len(batch.items)))
+                self._count(+counts)
+            self._probe(Moment.APPLY_FINISHED, self.target)
+            self._misses = 0
+            for one in moving:
+                for op, count in one.rows.counts().items():
+                    self.written[one.table.table_id, op] += count
+                self._time(one.marked_at[-LATENCIES_KEPT:])
         self._log.debug("batch.applied", rows=len(batch.items), generation=batch.batch_id)
         return True

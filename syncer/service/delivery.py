@@ -129,6 +129,7 @@ class Delivery:
         self._dependents = dependents
         self._families = families
         self._misses = 0
+        self._counting = threading.Lock()
         self._refused: dict[tuple[int, StoredKey], int] = {}
         self._undecided: tuple[float, int | None] = (-math.inf, None)
         self._ages = Ages(clock)

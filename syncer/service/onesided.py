@@ -96,6 +96,18 @@ def fits(table: PairedTable) -> bool:
     )
 
 
+def lone(table: PairedTable) -> bool:
+    """
+    Say whether nothing ties a row of *table* to any other row: no unique key but its own, no reference, no trigger.
+
+    So its rows may be written by several transactions at a time, in any order.
+    """
+    return not any(
+        schema.unique or schema.foreign_keys or schema.triggers
+        for schema in (table.schema(side) for side in SIDES)
+    )
+
+
 def sort_out(
     table: PairedTable,
     asked: Mapping[StoredKey, Key],

@@ -19,7 +19,6 @@ from syncer.core.agreement import DIFFER
 from syncer.core.chunking import ChunkSizer
 from syncer.core.decision import OUTSIDE, Verdict
 from syncer.core.key import Key, StoredKey
-from syncer.core.mark import KeyMark, Op, Touch
 from syncer.core.outcome import ALONE, Around
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
@@ -38,8 +37,8 @@ from syncer.service.delivery import Deliverer
 from syncer.service.families import Families
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
-from syncer.service.lanes import Lanes
-from syncer.service.onesided import OneSided, Sorted, fits, sort_out
+from syncer.service.lanes import ApplyLanes, Lanes
+from syncer.service.onesided import OneSided, Sorted, fits, lone, sort_out
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
@@ -49,6 +48,7 @@ from syncer.service.sending import ById, Cycle, Sender
 from syncer.service.small import SmallTables
 from syncer.service.throttle import Throttle
 from syncer.service.units import Units
+from syncer.service.withholding import Withholder
 
 AMBIGUOUS_BEFORE_LOCKING = 3
 AMBIGUOUS_KNOWN = 100_000
@@ -87,15 +87,18 @@ class Reconciler:
         customs: CustomRules | None = None,
         outside: Callable[[], Around] | None = None,
         rows_to: Mapping[Side, BulkDelivery] | None = None,
+        applying: ApplyLanes | None = None,
         families: Families | None = None,
     ) -> None:
-        """Compose; nothing is read yet. *batch_rows* bounds the keys of one cycle; without *rows_to* all go one by one."""
+        """Compose; nothing is read yet. *batch_rows* bounds the rows of one transaction; without *rows_to* all go one by one."""
         self._ledger = ledger
         self._catalog = catalog
         self._tables: Mapping[int, PairedTable] = catalog.flowing
         self._reader = reader
         self._deliveries = deliveries
-        self._sender = Sender(ledger, reader.workers, deliveries, rows_to, probe)
+        self._sender = Sender(
+            ledger, reader.workers, deliveries, rows_to, applying, batch_rows, probe
+        )
         self._clock = clock
         self._log = log
         self._stop = stop
@@ -111,6 +114,7 @@ class Reconciler:
         self._customs = customs
         self._outside = outside or (lambda: ALONE)
         self._halts = Halts(ledger, catalog, log)
+        self._withholder = Withholder(ledger, self._halts, clock, log)
         self._children = ChildFinder(ledger, catalog, reader, log)
         self._answers: dict[int, dict[StoredKey, AskedConflict]] = {}
         self._restorer = restorer
@@ -142,11 +146,11 @@ class Reconciler:
             self._families.following.follow()
         now = self._clock.monotonic()
         self._due = self._claim(now)
-        claimed = self._due[: self._batch_rows]
+        claimed = self._due[: self._cycle_rows(self._due)]
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
-        if len(self._due) > self._batch_rows and self._ahead < BATCHES_AHEAD:
+        if len(self._due) > max(self._batch_rows, len(claimed)) and self._ahead < BATCHES_AHEAD:
             self._ahead += 1
             return moved
         self._ahead = 0
@@ -157,14 +161,30 @@ class Reconciler:
             moved = self._compare(span) or moved
         if span is None:
             self.chunks.rest()
-        if not claimed and span is None:
-            self._reader.prove_if_many()
+        if not claimed:
+            self._sender.rest()
+            if span is None:
+                self._reader.prove_if_many()
         return moved
+
+    def _cycle_rows(self, due: Sequence[ClaimedKey]) -> int:
+        """
+        Say how many of the keys that are due are read next: what one transaction takes, or as much as may be under way at a time.
+
+        Several transactions of one table stay out of each other's way where nothing but their keys ties rows together.
+        """
+        most = self._batch_rows * self._sender.at_a_time
+        if len(due) <= self._batch_rows or most == self._batch_rows:
+            return self._batch_rows
+        tables = [self._tables.get(table_id) for table_id in {one.table_id for one in due[:most]}]
+        apart = all(table is not None and self._may_move(table) and lone(table) for table in tables)
+        return most if apart else self._batch_rows
 
     def _claim(self, now: float) -> list[ClaimedKey]:
         """Return the keys that are due, but those that are being written."""
         writing = self._sender.keys
-        due = self._ledger.claim_keys(self._batch_rows + SPELLINGS_AHEAD + len(writing), now)
+        most = self._batch_rows * self._sender.at_a_time
+        due = self._ledger.claim_keys(most + SPELLINGS_AHEAD + len(writing), now)
         return [one for one in due if (one.table_id, one.key) not in writing] if writing else due
 
     def _land(self) -> bool:
@@ -281,9 +301,15 @@ class Reconciler:
             if not self._catalog.flows(table):
                 continue  # INV-21: a tailer has met a change of its definition since
             if not others[table_id] and self._may_move(table):
-                found = self._sort_out(table, keys, cycle)
-                moving += found.moving
-                keys = found.rest
+                keys = []
+                stored = list(cycle.claims[table_id])
+                for at in range(0, len(asked), self._batch_rows):
+                    part = slice(at, at + self._batch_rows)
+                    found = self._sort_out(
+                        table, dict(zip(stored[part], asked[part], strict=True)), cycle
+                    )
+                    moving += found.moving
+                    keys += found.rest
             if keys:
                 planned += self._plan(table, keys, cycle)
         return self._carry_out(planned, moving, cycle)
@@ -299,10 +325,9 @@ class Reconciler:
             and fits(table)
         )
 
-    def _sort_out(self, table: PairedTable, keys: Sequence[Key], cycle: Cycle) -> Sorted:
+    def _sort_out(self, table: PairedTable, asked: Mapping[StoredKey, Key], cycle: Cycle) -> Sorted:
         """Take those keys out that one side alone changed; whose rows are equal is settled."""
         claims = cycle.claims[table.table_id]
-        asked = dict(zip(claims, keys, strict=True))
         marks = self._ledger.one_sided(table.table_id, list(asked), cycle.lower)
         rows = {side: cycle.rows[side][table.table_id] for side in SIDES}
         found = sort_out(table, asked, rows, marks, claims)
@@ -387,10 +412,13 @@ class Reconciler:
         waiting += len(copies) - len(by_verdict[Verdict.COPY]) - len(withheld)
         self._clear_equal(by_verdict[Verdict.EQUAL], lower)
         for verdict in (Verdict.HOLD, Verdict.HALT, Verdict.SKIP):
-            self._hold(by_verdict[verdict])
-        self._alarm(by_verdict[Verdict.ALARM], horizons)
+            self._withholder.hold(by_verdict[verdict], self._answers)
+        self._withholder.alarm(by_verdict[Verdict.ALARM], horizons)
         copies = by_verdict[Verdict.COPY]
-        self._sender.send(copies, moving, cycle)
+        self._sender.send(copies[: self._batch_rows], moving, cycle)
+        for at in range(self._batch_rows, len(copies), self._batch_rows):
+            self._land()
+            self._sender.send(copies[at : at + self._batch_rows], [], cycle)
         if copies:
             self._land()
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting
@@ -455,40 +483,3 @@ class Reconciler:
             self._settled(tables[table_id], agreed)
         if agreed_by_both:
             self._ledger.add_counters(agreed_by_both)
-
-    def _hold(self, held: Sequence[Planned]) -> None:
-        now = self._clock.now()
-        for item in held:
-            verdict = item.decision.verdict
-            ids = self._ledger.journal_held(
-                [item.entry(now, winner=None)], skipped=verdict is Verdict.SKIP
-            )
-            answers = self._answers.get(item.table.table_id, {})
-            if any(key in answers for key in item.stored):
-                # What the answer was about is there no more, or it asks for what may not be written.
-                self._ledger.forget_request(ids[0])
-            self._ledger.hold(item.table.table_id, item.stored, ids[0], item.lower)
-            if verdict is Verdict.HALT:
-                self._halts.halt(item.table.table_id, ids[0])
-            log = self._log.info if verdict is Verdict.SKIP else self._log.warning
-            log(
-                "conflict.skipped" if verdict is Verdict.SKIP else "conflict.held",
-                table=str(item.table.name),
-                conflict=str(item.decision.conflict),
-                rule=item.decision.rule,
-            )
-
-    def _alarm(self, alarmed: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> None:
-        """INV-6: rows differ and no side is marked. Inexact marks on both sides, loudly."""
-        for item in alarmed:
-            self._log.error(
-                "range.alarm", table=str(item.table.name), verdict="differs without a mark"
-            )
-            for side in SIDES:
-                seq = horizons[side].upper
-                touch = Touch(seq, seq, Op.UPDATE, Op.UPDATE, recreated=False, commit_us=0)
-                marks = [
-                    KeyMark(item.table.table_id, key, key, touch, exact=False)
-                    for key in item.stored
-                ]
-                self._ledger.spill(side, marks)

@@ -337,6 +337,10 @@ class Run:
             engine.lanes if engine.lanes > 1 else 0,
         )
         stack.callback(applying.close)
+        carrying = ApplyLanes(
+            partial(Workers.of, config, sessions), config.pair_id, epoch, engine.lanes - 1
+        )
+        stack.callback(carrying.close)
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)
         replicas.start()
@@ -370,6 +374,7 @@ class Run:
             throttle=throttle,
             lanes=lanes,
             rows_to=writers or None,
+            applying=carrying,
             customs=customs,
             outside=partial(clocks, pulses, clock),
             families=families,

@@ -1,14 +1,14 @@
 """
-What is sent to both sides: an intent per target, then the writes, on their way while the reconciler reads the next keys.
+What is sent to both sides: intents, then the writes, on their way while the reconciler reads the next keys.
 
-Nothing is sent before what was sent before has landed, so no target ever has two open intents (INV-13).
+Each target gets one transaction, or several at a time where much travels together, each with an intent and a marker row of its own
+(INV-17). Nothing is sent before all that was sent before has landed, so no marker row ever has two open intents (INV-13).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
-from functools import partial
 from typing import NamedTuple
 
 from syncer.core.key import StoredKey
@@ -19,11 +19,12 @@ from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedKey
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.delivery import Deliverer
+from syncer.service.lanes import ApplyLane, ApplyLanes
 from syncer.service.onesided import OneSided
 from syncer.service.planned import Planned
 from syncer.service.probes import Moment, Probe
 from syncer.service.reading import Rows
-from syncer.service.sides import Workers, results
+from syncer.service.sides import Workers, gathered
 
 ById = dict[int, dict[StoredKey, ClaimedKey]]
 
@@ -60,20 +61,35 @@ class Landed(NamedTuple):
     left: list[OneSided]
 
 
+class _Work(NamedTuple):
+    """
+    One transaction.
+
+    Attributes:
+        rows: what travels together; else *planned*: what was decided one by one.
+        lane: the one that it is sent by; None: the side's own session.
+    """
+
+    batch: Batch
+    rows: list[OneSided]
+    planned: list[Planned]
+    lane: ApplyLane | None
+
+
 class _UnderWay(NamedTuple):
     """
     What is being written.
 
     Attributes:
         cycle: the one that it was read in.
-        rows: by target, what travels together.
-        outcome: by target, whether that went through.
-        keys: table ids and keys of *rows*.
+        work: the transactions.
+        through: of each, whether it was written, or nothing more is to be done about it.
+        keys: table ids and keys of what travels together.
     """
 
     cycle: Cycle
-    rows: dict[Side, list[OneSided]]
-    outcome: dict[Side, Future[bool]]
+    work: list[_Work]
+    through: list[Future[bool]]
     keys: frozenset[tuple[int, StoredKey]]
 
 
@@ -86,13 +102,23 @@ class Sender:
         workers: Workers,
         deliveries: Mapping[Side, Deliverer],
         rows_to: Mapping[Side, BulkDelivery] | None,
+        lanes: ApplyLanes | None,
+        most_rows: int,
         probe: Probe,
     ) -> None:
-        """Take the targets; without *rows_to* everything goes one by one."""
+        """
+        Take the targets; without *rows_to* everything goes one by one.
+
+        Args:
+            lanes: for further transactions at a time at one target; None: there are none.
+            most_rows: rows of one transaction that travel together, at most, where several can be under way.
+        """
         self._ledger = ledger
         self._workers = workers
         self._deliveries = deliveries
         self._rows_to = rows_to
+        self._lanes = lanes
+        self._most_rows = most_rows
         self._probe = probe
         self._under_way: _UnderWay | None = None
 
@@ -102,24 +128,48 @@ class Sender:
         return self._rows_to is not None
 
     @property
+    def at_a_time(self) -> int:
+        """How many transactions of rows that travel together may be under way at one target."""
+        return 1 if self._lanes is None or self._rows_to is None else 1 + self._lanes.count
+
+    @property
     def keys(self) -> frozenset[tuple[int, StoredKey]]:
         """Table ids and keys that are being written together."""
         return frozenset() if self._under_way is None else self._under_way.keys
 
     def land(self) -> Landed | None:
-        """Wait for what is being written; None where nothing is. Raises as ``results`` does; nothing is under way then."""
+        """Wait for what is being written; None where nothing is. Raises as ``gathered`` does; nothing is under way then."""
         writing, self._under_way = self._under_way, None
         if writing is None:
             return None
-        done = results(writing.outcome)
-        left = [one for side, through in done.items() if not through for one in writing.rows[side]]
+        try:
+            done = gathered(writing.through)
+        finally:
+            self._give_back(writing.work)
+        left = [
+            rows
+            for one, through in zip(writing.work, done, strict=True)
+            if not through
+            for rows in one.rows
+        ]
         return Landed(writing.cycle, left)
 
     def end(self) -> None:
         """Wait for what is being written, whatever comes of it."""
         writing, self._under_way = self._under_way, None
         if writing is not None:
-            wait(writing.outcome.values())
+            wait(writing.through)
+            self._give_back(writing.work)
+
+    def rest(self) -> None:
+        """Close what is not needed while little is sent; nothing may be under way."""
+        if self._lanes is not None:
+            self._lanes.rest()
+
+    def _give_back(self, work: Sequence[_Work]) -> None:
+        for one in work:
+            if self._lanes is not None and one.lane is not None:
+                self._lanes.give(one.batch.target, one.lane)
 
     def may_move(
         self, moving: Sequence[OneSided], planned: Sequence[Planned]
@@ -145,35 +195,59 @@ class Sender:
 
     def send(self, copies: Sequence[Planned], moving: Sequence[OneSided], cycle: Cycle) -> None:
         """
-        INV-8: one intent per target, both in one ledger transaction, before anything is sent.
+        INV-8: one intent per transaction, all in one ledger transaction, before anything is sent.
 
         Each target gets of *copies* or of *moving*. Nothing may be under way; what is sent now is until ``land``.
         """
-        parts = {side: [p for p in copies if p.target is side] for side in SIDES}
-        rows = {side: [one for one in moving if one.target is side] for side in SIDES}
-        batches: dict[Side, Batch] = {}
-        for side in SIDES:
-            if rows[side] and self._rows_to is not None:
-                batches[side] = self._rows_to[side].prepare_rows(rows[side], cycle.lower)
-            elif parts[side]:
-                batches[side] = self._deliveries[side].prepare(parts[side], cycle.lower)
-        if not batches:
-            return
-        self._probe(Moment.INTENT_BEFORE, None)
-        self._ledger.begin_batches(list(batches.values()))
+        rows_to, lanes = self._rows_to, self._lanes
+        work: list[_Work] = []
+        try:
+            for side in SIDES:
+                planned = [item for item in copies if item.target is side]
+                parts = self._parts([one for one in moving if one.target is side])
+                if planned and not parts:
+                    batch = self._deliveries[side].prepare(planned, cycle.lower)
+                    work.append(_Work(batch, [], planned, None))
+                for part in parts:
+                    assert rows_to is not None  # else nothing may move
+                    lane = lanes.take(side) if lanes is not None and part is not parts[0] else None
+                    batch = rows_to[side].prepare_rows(part, cycle.lower)
+                    work.append(_Work(batch, part, [], lane))
+            if not work:
+                return
+            self._probe(Moment.INTENT_BEFORE, None)
+            self._ledger.begin_batches([one.batch for one in work])
+        except BaseException:
+            self._give_back(work)
+            raise
         self._probe(Moment.INTENT_AFTER, None)
-        if len(batches) > 1:
+        if len({one.batch.target for one in work}) > 1:
             self._probe(Moment.INTENT_BOTH, None)
+        keys = {(one.table.table_id, stored) for one in moving for stored in one.stored}
+        through = [self._begin(one) for one in work]
+        self._under_way = _UnderWay(cycle, work, through, frozenset(keys))
 
-        def work(side: Side, batch: Batch) -> bool:
-            if rows[side] and self._rows_to is not None:
-                return self._rows_to[side].deliver_rows(rows[side], batch)
-            self._deliveries[side].deliver(parts[side], batch)
+    def _parts(self, rows: Sequence[OneSided]) -> list[list[OneSided]]:
+        """Divide *rows* of one target into transactions; the last one that may be under way takes what is left."""
+        parts: list[list[OneSided]] = []
+        room = 0
+        for one in rows:
+            size = len(one.stored)
+            if not parts or (size > room and len(parts) < self.at_a_time):
+                parts.append([])
+                room = self._most_rows
+            parts[-1].append(one)
+            room -= size
+        return parts
+
+    def _begin(self, one: _Work) -> Future[bool]:
+        side = one.batch.target
+        worker = self._workers[side] if one.lane is None else one.lane.worker
+
+        def work() -> bool:
+            if one.rows and self._rows_to is not None:
+                return self._rows_to[side].deliver_rows(one.rows, one.batch, one.lane)
+            self._deliveries[side].deliver(one.planned, one.batch)
             return True
 
-        outcome = {
-            side: self._workers[side].submit_apply(partial(work, side, batch))
-            for side, batch in batches.items()
-        }
-        keys = {(one.table.table_id, stored) for one in moving for stored in one.stored}
-        self._under_way = _UnderWay(cycle, rows, outcome, frozenset(keys))
+        return worker.submit_apply(work)

@@ -133,6 +133,45 @@ def test_killed_while_ranges_are_copied(pair, database, product, probe):
     totals["probes killed on " + pair.a.flavor] += 1
 
 
+CATCH_UP_PROBES = (
+    "intent.after:2",
+    "apply.written.b:2",
+    "apply.committed.b:1",
+    "apply.committed.b:4",
+)
+"""All kill it with two transactions at side B under way, one of which may be through."""
+
+
+@pytest.mark.parametrize(
+    ("pair", "probe"),
+    [
+        pytest.param(pair, probe, id=f"{pair}-{probe}")
+        for turn, probe in enumerate(CATCH_UP_PROBES)
+        for pair in (FLAVORS if FULL else (FLAVORS[turn % 2],))
+    ],
+    indirect=["pair"],
+)
+def test_killed_while_several_transactions_are_under_way(pair, database, product, probe):
+    """What either of them wrote is known as ours by its own marker row (INV-13): else side A's next change would be a conflict."""
+    rows = 6_000
+    digits = " UNION ALL ".join(f"SELECT {n} AS n" for n in range(10))
+    numbers = f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS n FROM ({digits}) a, ({digits}) b, ({digits}) c, ({digits}) d"
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)",
+        f"INSERT INTO t SELECT n, 0 FROM ({numbers}) numbers WHERE n < {rows}",
+        db=database,
+    )
+    syncer = product("--threads", "2")
+    syncer.until_in_sync()
+    pair.a.script("UPDATE t SET n = n + 1 ORDER BY id DESC", db=database)
+    start_doomed(syncer, probe).dies()
+    pair.a.script("UPDATE t SET n = n + 1", db=database)
+    syncer.until_in_sync()
+    assert set(present(pair, database)["t"].values()) == {(key, 2) for key in range(rows)}
+    assert syncer.conflicts() == []
+    totals[f"probes killed on {pair.name}"] += 1
+
+
 @pytest.mark.parametrize("pair", FLAVORS if FULL else FLAVORS[:1], indirect=True)
 def test_killed_before_an_altered_table_is_marked_whole(pair, database, product):
     """No binlog tells of the change, so no other mark tells of what was written with it (INV-21)."""

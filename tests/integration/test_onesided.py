@@ -41,8 +41,10 @@ def running(pair, database, make_product, quiet):
     product = make_product(pair, tables=f"{database}.*")
     runs = []
 
-    def start(policy=None, probe=None):
-        inside = Inside(product, policy, probe=probe or (lambda _moment, _side: None))
+    def start(policy=None, probe=None, **engine):
+        inside = Inside(
+            product, policy, probe=probe or (lambda _moment, _side: None), engine=engine
+        )
         runs.append(inside)
         product.settled()
         return product, inside
@@ -144,3 +146,80 @@ def test_what_is_decided_otherwise_takes_the_whole_transaction_with_it(
     [entry] = product.conflicts()
     assert entry.key == ("3",)
     assert together == []
+
+
+@pytest.fixture
+def rows_used(monkeypatch):
+    """Give the marker row of every transaction that was begun; the first two wait for each other."""
+    found = []
+    both = threading.Barrier(2)
+    carry = bulkdelivery.carry_rows
+
+    def met(session, **given):
+        found.append(given["row"])
+        if len(found) <= 2:
+            both.wait(30)
+        carry(session, **given)
+
+    monkeypatch.setattr(bulkdelivery, "carry_rows", met)
+    return found
+
+
+def test_much_that_is_due_goes_in_several_transactions_at_a_time(
+    pair, database, running, rows_used
+):
+    """INV-17: each by a marker row of its own; none has more rows than one alone would have."""
+    product, _ = running(batch_rows=60, threads=2)
+    change_all(pair, database)
+    product.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert product.conflicts() == []
+    own, lane = sorted(set(rows_used))
+    assert lane == f"{own}#1"
+    assert len(rows_used) == 5
+
+
+def test_one_of_them_that_fails_does_not_hold_the_other_one_up(pair, database, running, rows_used):
+    """INV-9: a guard that misses is one transaction's; its rows are decided one by one."""
+    moved = []
+
+    def probe(moment, _side):
+        if moment is Moment.INTENT_AFTER and not moved:
+            moved.append(7)
+            pair.b.script("UPDATE t SET note = 'mine' WHERE id = 7", db=database)
+
+    product, _ = running({"rule": "prefer:b"}, probe, batch_rows=60, threads=2)
+    change_all(pair, database)
+    product.settled()
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert found["t"][0][7,] == (7, 7, 7, "mine")
+    [entry] = product.conflicts()
+    assert (entry.kind, entry.key, entry.winner) == ("update_update", ("7",), "b")
+
+
+@pytest.mark.parametrize(
+    "tie",
+    [
+        "ALTER TABLE t ADD UNIQUE KEY (u)",
+        "ALTER TABLE t ADD FOREIGN KEY (u) REFERENCES t (id) ON DELETE SET NULL",
+    ],
+)
+def test_rows_that_are_tied_to_others_go_one_transaction_after_the_other(
+    pair, database, running, monkeypatch, tie
+):
+    """Two at a time would wait for each other, or refer to what is not there yet."""
+    pair.script(tie, db=database)
+    used = set()
+    carry = bulkdelivery.carry_rows
+
+    def noted(session, **given):
+        used.add(given["row"])
+        carry(session, **given)
+
+    monkeypatch.setattr(bulkdelivery, "carry_rows", noted)
+    product, _ = running(batch_rows=60, threads=2)
+    pair.a.script("UPDATE t SET n = n + 1000", db=database)
+    product.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert len(used) == 1
