@@ -29,7 +29,7 @@ from syncer.core.mark import KeyMarks, Op, SideMarks
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
-from syncer.errors import SyncerError
+from syncer.errors import SyncerError, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedSpan, CopiedRange, IntentItem
 from syncer.mysql import loading
@@ -48,6 +48,8 @@ PARTS = 6
 """Statements in a transaction: enough that a commit costs little beside them."""
 FIRST_ROWS = 1000
 MOST_ROWS = 10_000
+LOST_MOST = 3
+"""After so many lost connections in a row no more lines are sent: what is between us and a server may not let them through."""
 SPARSE = 4
 """Where fewer than one integer in so many is a key, the server is asked where a part ends."""
 AT_ONCE_S = 1.0
@@ -138,6 +140,7 @@ class RangeCopier:
         self._next: dict[int, tuple[object, Side]] = {}
         self._refused: dict[int, object] = {}
         self._no_lines: set[int] = set()
+        self._lost = 0
         self.rows_copied = 0
 
     def source_of(self, span: ClaimedSpan) -> Side | None:
@@ -152,8 +155,15 @@ class RangeCopier:
         Returns False where the span has to be compared instead. Raises TransientDatabaseError; the span is kept.
         """
         with_lines = span.table_id not in self._no_lines
-        if self._copy(span, table, source):
-            return True
+        try:
+            if self._copy(span, table, source):
+                self._lost = 0
+                return True
+        except TransientDatabaseError:
+            self._lost += 1
+            if self._lost >= LOST_MOST:
+                self._no_lines.add(span.table_id)
+            raise
         refused = with_lines and span.table_id in self._no_lines
         return refused and self._copy(span, table, source)
 
@@ -217,9 +227,10 @@ class RangeCopier:
             one = self._sent[0]
             if not one.written.result():
                 if one.chunk.lines:
-                    self._no_lines.add(table_id)  # an INSERT may do, or says why not
+                    self._no_lines.add(table_id)  # an INSERT may do
                 else:
                     self._refused[table_id] = one.low
+                    self._no_lines.discard(table_id)  # not for the sake of the lines, then
                 self._take_back(target)
                 return False
             self._deliveries[target].ranges_are_there(one.batch, one.chunk.rows)

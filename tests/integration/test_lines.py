@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncer.core.side import Side
-from syncer.errors import StatementRefused
+from syncer.errors import StatementRefused, TransientDatabaseError
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import from_text
 from syncer.service.probes import Moment
@@ -130,6 +130,32 @@ def test_a_row_that_comes_meanwhile_is_never_passed_over(pair, database, product
     rows = [(1, "one"), (2, "two" if same else "theirs"), (3, "three")]
     for server in pair.sides:
         assert server.query(f"SELECT * FROM {database}.t ORDER BY id") == rows
+
+
+@pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
+def test_where_lines_never_get_through_rows_are_inserted(
+    pair, database, product, quiet, monkeypatch
+):
+    """Something between us and the server ends the connection whenever lines are sent."""
+    for server in pair.sides:
+        server.script("CREATE TABLE t (id INT PRIMARY KEY)", db=database)
+    pair.a.script("INSERT INTO t VALUES (1),(2),(3)", db=database)
+    tried = []
+
+    def lost(session: Session, sql: str, _lines: bytes) -> int:
+        tried.append(sql)
+        session.close()
+        raise TransientDatabaseError(f"{session.where}: the connection was lost")
+
+    monkeypatch.setattr(Session, "load", lost)
+    syncer = product()
+    inside = Inside(syncer)
+    try:
+        wait_until("all is copied", lambda: decided(syncer, tried))
+    finally:
+        inside.end()
+    assert len(tried) == 3
+    assert pair.b.query(f"SELECT id FROM {database}.t ORDER BY id") == [(1,), (2,), (3,)]
 
 
 def decided(syncer, met):
