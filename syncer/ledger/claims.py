@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from syncer.core.key import StoredKey
@@ -43,31 +43,42 @@ class _Found:
 class Claims(Journal, Ranges):
     """The part of the ledger that the reconciler uses, but for spans and batches. A claim locks nothing."""
 
-    def claim_keys(self, limit: int, now: float) -> list[ClaimedKey]:
+    def claim_keys(
+        self, limit: int, now: float, but: Collection[tuple[int, StoredKey]] = ()
+    ) -> list[ClaimedKey]:
         """
-        Return the keys that are due, oldest mark first, at most *limit*, each key once.
+        Return the keys that are due, oldest mark first, at most *limit*, each key once, and none of *but* (by table id and key).
 
         A key is due where any of its marks is: not held, and its back-off is over. A run gives its lowest keys.
         """
         found: dict[tuple[int, StoredKey], ClaimedKey] = {}
+
+        def take(run: tuple[Any, ...]) -> None:
+            _, table_id, low, high, step, marked_at = run
+            for key in range(low, high + 1, step):
+                if len(found) >= limit:
+                    break
+                if (table_id, key) not in but:
+                    found.setdefault((table_id, key), ClaimedKey(table_id, key, 0, marked_at))
+
         with self._reading() as db:
-            points = db.execute(q.CLAIM_POINTS, (now,))
-            runs = db.execute(q.CLAIM_RUNS)
-            point, run = points.fetchone(), runs.fetchone()
-            while len(found) < limit and (point is not None or run is not None):
-                if run is None or (point is not None and point[0] < run[0]):
-                    _, table_id, key, tries, marked_at = point
-                    known = found.get((table_id, key))
-                    if known is not None:
-                        tries, marked_at = max(tries, known.tries), min(marked_at, known.marked_at)
-                    found[table_id, key] = ClaimedKey(table_id, key, tries, marked_at)
-                    point = points.fetchone()
+            points, runs = db.execute(q.CLAIM_POINTS, (now,)), db.execute(q.CLAIM_RUNS)
+            run = runs.fetchone()
+            for number, table_id, key, tries, marked_at in points:
+                while run is not None and run[0] <= number:
+                    take(run)
+                    run = runs.fetchone()
+                if len(found) >= limit:
+                    break
+                at = table_id, key
+                if at in but:
                     continue
-                _, table_id, low, high, step, marked_at = run
-                for number in range(low, high + 1, step):
-                    if len(found) >= limit:
-                        break
-                    found.setdefault((table_id, number), ClaimedKey(table_id, number, 0, marked_at))
+                known = found.get(at)
+                if known is not None:
+                    tries, marked_at = max(tries, known.tries), min(marked_at, known.marked_at)  # noqa: PLW2901
+                found[at] = ClaimedKey(table_id, key, tries, marked_at)
+            while run is not None and len(found) < limit:
+                take(run)
                 run = runs.fetchone()
             points.close()
             runs.close()

@@ -182,10 +182,8 @@ class Reconciler:
 
     def _claim(self, now: float) -> list[ClaimedKey]:
         """Return the keys that are due, but those that are being written."""
-        writing = self._sender.keys
         most = self._batch_rows * self._sender.at_a_time
-        due = self._ledger.claim_keys(most + SPELLINGS_AHEAD + len(writing), now)
-        return [one for one in due if (one.table_id, one.key) not in writing] if writing else due
+        return self._ledger.claim_keys(most + SPELLINGS_AHEAD, now, self._sender.keys)
 
     def _land(self) -> bool:
         """

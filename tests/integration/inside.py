@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from syncer import config as configuration
 from syncer.service.probes import Probe, no_probe
 from syncer.service.run import Run, RunOptions
+from tests.integration.harness import wait_until
 
 if TYPE_CHECKING:
     from syncer.clock import Clock
@@ -76,8 +77,9 @@ class Inside:
         self._thread.start()
 
     @property
-    def last(self) -> RunSnapshot | None:
-        """The last snapshot; None before the first."""
+    def last(self) -> RunSnapshot:
+        """The last snapshot; waits for the first."""
+        wait_until("a snapshot", lambda: (self.watcher.last is not None, self.error))
         return self.watcher.last
 
     def end(self) -> None:

@@ -369,8 +369,8 @@ def test_a_spelling_that_the_next_batch_would_claim_counts(
     ready = threading.Event()
     claim_keys = Ledger.claim_keys
 
-    def claimed_last_first(self, limit, now):
-        return claim_keys(self, limit + 100, now)[::-1][:limit] if ready.is_set() else []
+    def claimed_last_first(self, limit, now, but):
+        return claim_keys(self, limit + 100, now, but)[::-1][:limit] if ready.is_set() else []
 
     monkeypatch.setattr(Ledger, "claim_keys", claimed_last_first)
     inside = Inside(

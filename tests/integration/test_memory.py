@@ -33,7 +33,7 @@ with Ledger.open(path, pair_id="p", identity={}, clock=SystemClock()) as ledger:
         # Too far apart for a run: each key is a mark of its own.
         transaction.rows(table, "insert", [key * 19 for key in range(low, low + 100)])
         transaction.spill(Side.A, 1, ledger)
-    records = [transaction.record(Side.A, 1, ledger, prepared_xid="x" if xa else None)]
+    records = [transaction.record(1, prepared_xid="x" if xa else None)]
     if xa:
         records.append(TransactionRecord(seq=2, committed_xid="x"))
     ledger.record(Side.A, records, position)

@@ -277,8 +277,8 @@ def test_a_child_waits_for_a_parent_that_is_behind_many_others(
     claim_keys = Ledger.claim_keys
     turn = threading.Event()
 
-    def parents_last(self: Ledger, limit: int, now: float) -> list[ClaimedKey]:
-        found = claim_keys(self, limit, now)
+    def parents_last(self: Ledger, limit: int, now: float, but: object) -> list[ClaimedKey]:
+        found = claim_keys(self, limit, now, but)
         parents = self.table_id(TableName(database, "p"))
         return found if turn.is_set() else [one for one in found if one.table_id != parents]
 

@@ -234,3 +234,16 @@ def test_keys_are_found_under_runs_however_many_lie_between_them(bench):
         found = bench.ledger.marks_of(bench.t, keys)
         marked = [key for key in keys if key in found and found[key].a.exact is not None]
         assert marked == [key for key in keys if key % 100 < 10]
+
+
+def test_keys_that_are_on_their_way_are_not_claimed(bench):
+    """Neither do they count: as many others are returned as were asked for."""
+    bench.mark(A, 1)
+    bench.mark(A, 2)
+    bench.mark(A, 5, 20)
+    bench.mark(A, 30)
+    under_way = {(bench.t, 1), (bench.t, 6)}
+    found = bench.ledger.claim_keys(4, bench.clock.time, under_way)
+    assert [one.key for one in found] == [2, 5, 7, 8]
+    assert len(bench.ledger.claim_keys(99, bench.clock.time, under_way)) == 17
+    assert [one.key for one in bench.ledger.claim_keys(99, bench.clock.time)][-1] == 30
