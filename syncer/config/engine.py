@@ -41,7 +41,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
             ge=1,
             le=10_000,
             description="most rows that one transaction of ours reads and writes; a user's transaction "
-            "that fits arrives whole",
+            "that fits arrives whole; up to *threads* times as many where much is due and some of it is decided row by row",
         ),
     ] = 1_000
     lock_wait_s: Annotated[

@@ -248,7 +248,7 @@ class ServerChecks:
                 Level.INFO,
                 "local_infile",
                 "local_infile",
-                "local_infile is off: tables that are empty here are filled by INSERT, which costs this server twice as much as loading rows",
+                "local_infile is off: tables that are empty here are filled by INSERT, which costs this server up to twice as much as loading rows",
                 "SET GLOBAL local_infile = ON;",
             )
 

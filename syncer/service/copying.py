@@ -49,7 +49,7 @@ PARTS = 6
 FIRST_ROWS = 1000
 MOST_ROWS = 10_000
 LOST_MOST = 3
-"""After so many lost connections in a row no more lines are sent: what is between us and a server may not let them through."""
+"""After so many failures in a row no more lines are sent to anybody: what is between us and a server may not let them through."""
 SPARSE = 4
 """Where fewer than one integer in so many is a key, the server is asked where a part ends."""
 AT_ONCE_S = 1.0
@@ -154,18 +154,20 @@ class RangeCopier:
 
         Returns False where the span has to be compared instead. Raises TransientDatabaseError; the span is kept.
         """
-        with_lines = span.table_id not in self._no_lines
+        with_lines = self._with_lines(span)
         try:
             if self._copy(span, table, source):
-                self._lost = 0
+                if self._lost < LOST_MOST:
+                    self._lost = 0
                 return True
         except TransientDatabaseError:
-            self._lost += 1
-            if self._lost >= LOST_MOST:
-                self._no_lines.add(span.table_id)
+            self._lost += with_lines
             raise
-        refused = with_lines and span.table_id in self._no_lines
+        refused = with_lines and not self._with_lines(span)
         return refused and self._copy(span, table, source)
+
+    def _with_lines(self, span: ClaimedSpan) -> bool:
+        return span.table_id not in self._no_lines and self._lost < LOST_MOST
 
     def _copy(self, span: ClaimedSpan, table: PairedTable, source: Side) -> bool:
         self._next.pop(span.table_id, None)
@@ -272,7 +274,7 @@ class RangeCopier:
         high = None if span.high is None else table.load(span.high)
         target = source.other
 
-        fits = span.table_id not in self._no_lines and loading.fits(
+        fits = self._with_lines(span) and loading.fits(
             table.writable(source), table.writable(target)
         )
 

@@ -171,14 +171,23 @@ class Reconciler:
         """
         Say how many of the keys that are due are read next: what one transaction takes, or as much as may be under way at a time.
 
-        Several transactions of one table stay out of each other's way where nothing but their keys ties rows together.
+        As much only of one table, so that its keys are divided as they would be between cycles, and a user's transaction no further;
+        and of one whose rows nothing but their keys ties together, so that the transactions stay out of each other's way.
         """
         most = self._batch_rows * self._sender.at_a_time
         if len(due) <= self._batch_rows or most == self._batch_rows:
             return self._batch_rows
-        tables = [self._tables.get(table_id) for table_id in {one.table_id for one in due[:most]}]
-        apart = all(table is not None and self._may_move(table) and lone(table) for table in tables)
-        return most if apart else self._batch_rows
+        table = self._tables.get(due[0].table_id)
+        alone = (
+            table is not None
+            and all(one.table_id == table.table_id for one in due[:most])
+            and self._may_move(table)
+            and lone(table)
+            and not any(self._sender.takes_along(table, side) for side in SIDES)
+            and not any(self._families and self._families.concerns(table, side) for side in SIDES)
+            and not self._ledger.open_lookups()
+        )
+        return most if alone else self._batch_rows
 
     def _claim(self, now: float) -> list[ClaimedKey]:
         """Return the keys that are due, but those that are being written."""
@@ -413,10 +422,7 @@ class Reconciler:
             self._withholder.hold(by_verdict[verdict], self._answers)
         self._withholder.alarm(by_verdict[Verdict.ALARM], horizons)
         copies = by_verdict[Verdict.COPY]
-        self._sender.send(copies[: self._batch_rows], moving, cycle)
-        for at in range(self._batch_rows, len(copies), self._batch_rows):
-            self._land()
-            self._sender.send(copies[at : at + self._batch_rows], [], cycle)
+        self._sender.send(copies, moving, cycle)
         if copies:
             self._land()
         undecided = len(by_verdict[Verdict.AMBIGUOUS]) + len(by_verdict[Verdict.LATER]) + waiting

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from syncer.core.key import StoredKey
 from syncer.core.outcome import Around, Verdict
+from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.ledger import Ledger
@@ -171,6 +172,10 @@ class Sender:
             if self._lanes is not None and one.lane is not None:
                 self._lanes.give(one.batch.target, one.lane)
 
+    def takes_along(self, table: PairedTable, target: Side) -> bool:
+        """Say whether *target* deletes other rows together with one of *table*."""
+        return self._rows_to is not None and not self._rows_to[target].deletes_alone(table)
+
     def may_move(
         self, moving: Sequence[OneSided], planned: Sequence[Planned]
     ) -> tuple[list[OneSided], list[OneSided]]:
@@ -186,7 +191,7 @@ class Sender:
         if self._ledger.open_lookups():
             busy = set(SIDES)
         for one in moving:
-            if one.rows.deletes and not self._rows_to[one.target].deletes_alone(one.table):
+            if one.rows.deletes and self.takes_along(one.table, one.target):
                 busy.add(one.target)
         return (
             [one for one in moving if one.target not in busy],

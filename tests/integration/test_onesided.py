@@ -223,3 +223,30 @@ def test_rows_that_are_tied_to_others_go_one_transaction_after_the_other(
     product.settled()
     assert oracle.differences(oracle.read_pair(pair, database)) == []
     assert len(used) == 1
+
+
+def test_changes_of_several_tables_go_one_transaction_after_the_other(
+    pair, database, running, monkeypatch
+):
+    """Divided by table, a user's transaction that fits would arrive in pieces."""
+    pair.script("CREATE TABLE v (id INT PRIMARY KEY)", db=database)
+    carried = []
+    carry = bulkdelivery.carry_rows
+
+    def noted(session, **given):
+        carried.append((given["row"], {str(one.table.name) for one in given["tables"]}))
+        carry(session, **given)
+
+    monkeypatch.setattr(bulkdelivery, "carry_rows", noted)
+    product, _ = running(batch_rows=60, threads=2)
+    both = [f"INSERT INTO v VALUES ({i}); UPDATE t SET n = -n WHERE id = {i}" for i in range(100)]
+    pair.a.script(
+        "START TRANSACTION",
+        *(one for some in both for one in some.split(";")),
+        "COMMIT",
+        db=database,
+    )
+    product.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert all(len(tables) == 1 for row, tables in carried if "#" in row), carried
+    assert max(len(tables) for _, tables in carried) == 2
