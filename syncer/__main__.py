@@ -11,6 +11,9 @@ from syncer.cli.arguments import hide_passwords
 def entry() -> None:
     """Run the command line and end the process."""
     hide_passwords()  # the imports below take a while
+    from syncer.cli.lean import load_structlog
+
+    load_structlog()
     from syncer.cli.main import main
 
     code = main()

@@ -11,18 +11,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
-from syncer.cli import text
+from syncer.cli import paper, text
+from syncer.cli.paper import Column, Part
 from syncer.core.side import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import RenderableType
+    from rich.console import Console
 
     from syncer.service.reports import RunReport, VerifyReport
 
@@ -35,13 +32,10 @@ SIDE_STYLES = {"a": "bold cyan", "b": "bold magenta"}
 
 def out() -> Console:
     """Return a console on stdout; plain text where that is no terminal."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else 1000  # a file or a pipe folds nothing
     return Console(file=sys.stdout, highlight=False, width=width)
-
-
-def err() -> Console:
-    """Return a console on stderr."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
 def document(command: str, report: Any, **more: Any) -> None:
@@ -83,37 +77,30 @@ def error(
         line = {"format_version": FORMAT_VERSION, "error": problem}
         sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
         return
-    console = err()
-    console.print(Text.assemble(("syncer: error: ", "bold red"), " ".join(message.split())))
-    if found:
-        console.print(_findings_table(found))
+    sheet = paper.err()
+    sheet.line(("syncer: error: ", "bold red"), " ".join(message.split()))
+    _list_findings(sheet, found)
 
 
 def findings(found: Iterable[Any]) -> None:
-    """Print the findings of preflight as a table, errors first."""
-    listed = list(found)
-    if listed:
-        out().print(_findings_table(listed))
+    """Print the findings of preflight, errors first."""
+    _list_findings(paper.out(), found)
 
 
-def _findings_table(found: list[Any]) -> RenderableType:
+def _list_findings(sheet: paper.Paper, found: Iterable[Any]) -> None:
     order = {"error": 0, "warning": 1, "info": 2}
-    rows: list[RenderableType] = []
     for finding in sorted(found, key=lambda f: order.get(str(f.level), 3)):
         level = str(finding.level)
         side = str(finding.side) if finding.side else ""
-        rows.append(
-            Text.assemble(
-                (f"{level:<8}", LEVEL_STYLES.get(level, "")),
-                (f"{side or '-':<2} ", SIDE_STYLES.get(side, "dim")),
-                (f"{finding.subject}: " if finding.subject else "", "bold"),
-                finding.message,
-                (f"  [{finding.code}]", "dim"),
-            )
+        sheet.line(
+            (f"{level:<8}", LEVEL_STYLES.get(level, "")),
+            (f"{side or '-':<2} ", SIDE_STYLES.get(side, "dim")),
+            (f"{finding.subject}: " if finding.subject else "", "bold"),
+            finding.message,
+            (f"  [{finding.code}]", "dim"),
         )
         if finding.fix:
-            rows.append(Padding(Text.assemble(("fix  ", "green"), finding.fix), (0, 0, 0, 11)))
-    return Group(*rows)
+            sheet.line(("fix  ", "green"), finding.fix, indent=11)
 
 
 def check_summary(report: Any) -> None:
@@ -124,36 +111,35 @@ def check_summary(report: Any) -> None:
         text.plural(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n
     )
     verdict = ("READY", "bold green") if report.ok else ("REFUSED", "bold red")
-    out().print(Text.assemble(verdict, f"  {counted or 'nothing to mend'}"))
+    paper.out().line(verdict, f"  {counted or 'nothing to mend'}")
 
 
 def run_report(report: RunReport, *, dry_run: bool) -> None:
     """Print how a run ended."""
-    console = out()
+    sheet = paper.out()
     for line in report.planned:
-        console.print(Text(text.printable(line)))
+        sheet.line(text.printable(line))
     last = report.last
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("", "server"):
-        table.add_column(name, overflow="fold")
-    for name in ("transactions", "inserted", "updated", "deleted"):
-        table.add_column(name, justify="right")
+    rows: list[list[Part]] = []
     for side in SIDES:
         status = getattr(last, side.value)
-        table.add_row(
-            Text(side.value.upper(), style=SIDE_STYLES[side.value]),
-            " ".join(filter(None, (status.endpoint, status.server))),
-            *(
-                text.count(n)
-                for n in (
-                    status.transactions,
-                    status.applied_inserts,
-                    status.applied_updates,
-                    status.applied_deletes,
-                )
-            ),
+        written = (status.applied_inserts, status.applied_updates, status.applied_deletes)
+        rows.append(
+            [
+                (side.value.upper(), SIDE_STYLES[side.value]),
+                " ".join(filter(None, (status.endpoint, status.server))),
+                *(text.count(n) for n in (status.transactions, *written)),
+            ]
         )
-    console.print(table)
+    counts = ("transactions", "inserted", "updated", "deleted")
+    sheet.table(
+        [
+            Column("", fold=True),
+            Column("server", fold=True),
+            *(Column(name, right=True) for name in counts),
+        ],
+        rows,
+    )
     facts = [
         f"{text.plural(report.rows_compared, 'row')} compared",
         f"{text.plural(report.rows_read, 'row')} read",
@@ -173,62 +159,59 @@ def run_report(report: RunReport, *, dry_run: bool) -> None:
     if last.clock_skew_s is not None:
         facts.append(f"clocks {text.skew(last.clock_skew_s, last.clock_skew_error_s)}")
     facts.append(text.duration(last.uptime_s))
-    console.print(Text(" · ".join(facts), style="dim"), soft_wrap=True)
+    sheet.line((" · ".join(facts), "dim"), wraps=False)
     if report.message:
-        console.print(Text(report.message))
-    console.print(_run_verdict(report, dry_run=dry_run))
+        sheet.line(report.message)
+    sheet.line(*_run_verdict(report, dry_run=dry_run))
 
 
-def _run_verdict(report: RunReport, *, dry_run: bool) -> Text:
+def _run_verdict(report: RunReport, *, dry_run: bool) -> list[Part]:
     if dry_run:
-        return Text(
-            f"DRY RUN  {text.plural(len(report.planned), 'change')} planned, nothing written",
-            "bold",
-        )
+        planned = text.plural(len(report.planned), "change")
+        return [(f"DRY RUN  {planned} planned, nothing written", "bold")]
     if report.in_sync:
-        return Text("IN SYNC", "bold green")
+        return [("IN SYNC", "bold green")]
     if report.in_sync is False:
         last = report.last
         dirty = (
             f"{text.plural(last.dirty_keys, 'key')} and {text.plural(last.dirty_spans, 'range')}"
         )
         left = f"  {dirty} dirty, {text.count(last.held)} held"
-        return Text.assemble(("NOT IN SYNC", "bold red"), left)
-    return Text("STOPPED", "bold")
+        return [("NOT IN SYNC", "bold red"), left]
+    return [("STOPPED", "bold")]
 
 
 def verify_report(report: VerifyReport) -> None:
     """Print a full comparison."""
-    console = out()
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("table", overflow="fold")
-    for name in ("rows A", "rows B", "only A", "only B", "differing"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    sheet = paper.out()
+    rows: list[list[Part]] = []
     for verdict in report.tables:
         found = (verdict.only_a, verdict.only_b, verdict.differing)
+        mark = ("equal", "green") if verdict.equal else ("different", "red")
         if verdict.skipped is not None:
-            mark = Text(f"left out: {verdict.skipped}", style="yellow")
-        else:
-            mark = Text("equal", style="green") if verdict.equal else Text("different", style="red")
-        table.add_row(
-            verdict.table,
-            text.count(verdict.rows_a),
-            text.count(verdict.rows_b),
-            *(Text(text.count(n), style="bold red" if n else "dim") for n in found),
-            mark,
+            mark = (f"left out: {verdict.skipped}", "yellow")
+        rows.append(
+            [
+                verdict.table,
+                text.count(verdict.rows_a),
+                text.count(verdict.rows_b),
+                *((text.count(n), "bold red" if n else "dim") for n in found),
+                mark,
+            ]
         )
-    console.print(table)
+    counts = ("rows A", "rows B", "only A", "only B", "differing")
+    sheet.table(
+        [Column("table", fold=True), *(Column(name, right=True) for name in counts), Column("")],
+        rows,
+    )
     for verdict in report.tables:
         for sample in verdict.samples:
-            console.print(Text.assemble((f"  {verdict.table}  ", "dim"), text.printable(sample)))
+            sheet.line((f"  {verdict.table}  ", "dim"), text.printable(sample))
         if verdict.note is not None:
-            console.print(Text.assemble((f"  {verdict.table}  ", "dim"), (verdict.note, "yellow")))
+            sheet.line((f"  {verdict.table}  ", "dim"), (verdict.note, "yellow"))
     different = sum(not verdict.equal for verdict in report.tables)
     took = f"{text.plural(len(report.tables), 'table')} in {text.duration(report.seconds)}"
     if report.equal:
-        console.print(Text.assemble(("EQUAL", "bold green"), f"  {took}"))
+        sheet.line(("EQUAL", "bold green"), f"  {took}")
     else:
-        console.print(
-            Text.assemble(("DIFFERENT", "bold red"), f"  {text.count(different)} of {took}")
-        )
+        sheet.line(("DIFFERENT", "bold red"), f"  {text.count(different)} of {took}")

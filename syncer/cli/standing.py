@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from syncer.service.standing import StatusReport
 
 
-def open_conflicts(report: StatusReport) -> int:
-    """Return how many conflicts wait for a person."""
-    return sum(n for status, n in report.summary.conflicts.items() if str(status) == "held")
-
-
 def print_status(report: StatusReport) -> None:
     """Print positions, what is dirty, comparisons under way and conflicts."""
     console = output.out()

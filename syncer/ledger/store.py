@@ -18,7 +18,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -35,6 +34,8 @@ CHECK_LIMIT_BYTES = 256 << 20
 MANY_MARKS = 20_000
 """More marks than this were made since none waited: their pages get a large cache."""
 
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
 _NEXT_STEP = (
     "move it away and start again: a new ledger costs a baseline and deletes nothing two-way"
 )
@@ -42,9 +43,7 @@ _NEXT_STEP = (
 
 def migrations() -> list[tuple[int, str]]:
     """Return (version, SQL) of every migration, in the order they are applied."""
-    folder = resources.files("syncer.ledger") / "migrations"
-    found = [(int(f.name[:4]), f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql")]
-    return sorted(found)
+    return sorted((int(f.name[:4]), f.read_text()) for f in _MIGRATIONS.glob("*.sql"))
 
 
 class Store:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from syncer.cli import options, output, standing
+from syncer.cli import options, output
 from syncer.cli.shape import Command
 from syncer.errors import ExitCode
 
@@ -51,5 +51,8 @@ def command(**given: Any) -> int:
     if given["as_json"]:
         output.document("status", report)
     else:
+        from syncer.cli import standing
+
         standing.print_status(report)
-    return int(ExitCode.DIFFERENT if standing.open_conflicts(report) else ExitCode.OK)
+    held = any(n for status, n in report.summary.conflicts.items() if str(status) == "held")
+    return int(ExitCode.DIFFERENT if held else ExitCode.OK)

@@ -6,7 +6,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from syncer.cli import display, frame, text
+from syncer.cli import display, frame, liveview, text
 from syncer.core.side import Side
 from syncer.service.reports import BaselineProgress, ConflictLine, RunSnapshot, SideStatus
 
@@ -142,7 +142,7 @@ def test_lines_come_at_a_change_of_phase_and_else_rarely():
 
 def test_the_live_view_draws_and_leaves_no_trace_but_logs():
     console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30)
-    with display.LiveView("shop.*", threading.Event(), console=console) as view:
+    with liveview.LiveView("shop.*", threading.Event(), console=console) as view:
         view.update(snapshot())
         display.logs._stream.write("2026-11-21 something happened\n")
     shown = console.file.getvalue()
