@@ -209,8 +209,8 @@ def test_no_two_rows_of_texts_share_a_digest(opened, database, one, other):
         assert rows == found == values.count("(")
 
 
-def test_many_texts_keep_their_lengths_apart_and_both_flavours_agree(opened, database):
-    """Lengths share numbers; the longest text of another charset is three times as long in UTF-8."""
+def test_many_texts_are_kept_apart_and_both_flavours_agree(opened, database):
+    """The longest text of another charset is three times as long in UTF-8."""
     names = [f"v{number}" for number in range(7)]
     rows = {
         tuple("''" if at != place else text for at in range(7))
@@ -239,6 +239,65 @@ def test_many_texts_keep_their_lengths_apart_and_both_flavours_agree(opened, dat
         assert of_a == of_b
     assert len(set(found[0])) == len(set(found[1])) == len(rows)
     assert len(set(found[2])) == 1
+
+
+def test_a_column_that_is_not_null_on_one_side_makes_the_same_digest(opened, database):
+    """Nor does it matter which side's charset has texts without an exact form."""
+    a, b = opened.values()
+    a.execute(
+        f"CREATE TABLE {database}.t (id int PRIMARY KEY, v varchar(9) CHARACTER SET cp932 NOT NULL, w varchar(9))"
+    )
+    b.execute(
+        f"CREATE TABLE {database}.t (id int PRIMARY KEY, v varchar(9), w varchar(9) NOT NULL)"
+    )
+    for session in (a, b):
+        session.execute(f"INSERT INTO {database}.t VALUES (1,'ソ','a'), (2,'','')")
+    assert digests(a, schema_of(a, database)) == digests(b, schema_of(b, database))
+
+
+def test_which_of_many_texts_are_null_is_told_by_several_numbers(opened, database):
+    """A number has room for so many; the columns at its ends are looked at."""
+    names = [f"v{number}" for number in range(2 * digests_of.NULLS_AT_ONCE + 2)]
+    looked_at = (0, 1, 59, 60, 61, 119, 120, 121)
+    rows = ["''" for _ in names], ["NULL" for _ in names]
+    values = [*rows, *([*rows[0][:at], "NULL", *rows[0][at + 1 :]] for at in looked_at)]
+    values += [[*rows[1][:at], "''", *rows[1][at + 1 :]] for at in looked_at]
+    found = []
+    for session in opened.values():
+        declared = ",".join(f"{name} varchar(5)" for name in names)
+        session.execute(f"CREATE TABLE {database}.t (id int PRIMARY KEY, {declared})")
+        listed = ",".join(f"({at},{','.join(row)})" for at, row in enumerate(values))
+        session.execute(f"INSERT INTO {database}.t VALUES {listed}")
+        row = digests_of.row_digest(schema_of(session, database).columns[1:], session.flavor)
+        found.append(session.query(f"SELECT {row} FROM {database}.t ORDER BY id"))
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(values)
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "utf8mb3", "latin1", "utf16", "ascii"])
+def test_no_server_lets_what_parts_fields_into_a_text(opened, database, charset):
+    """However it is asked to: a byte that no UTF-8 has is cut, replaced or refused, with no strict mode either."""
+    for session in opened.values():
+        session.execute("SET SESSION sql_mode = ''")
+        session.execute(
+            f"CREATE TABLE {database}.t (id int PRIMARY KEY AUTO_INCREMENT, v varchar(20) CHARACTER SET {charset})"
+        )
+        for text in ("X'61FF62'", "_binary X'FF'", "UNHEX('FF62')", "CAST(X'61FF' AS BINARY)"):
+            session.execute(f"INSERT INTO {database}.t (v) VALUES ({text})")
+        session.execute(f"CREATE TABLE {database}.was_bytes (v varbinary(20))")
+        session.execute(f"INSERT INTO {database}.was_bytes VALUES (X'61FF62'), (X'FF')")
+        session.execute(
+            f"ALTER TABLE {database}.was_bytes MODIFY v varchar(20) CHARACTER SET {charset}"
+        )
+        for table in ("t", "was_bytes"):
+            [column] = [c for c in schema_of(session, database, table).columns if c.name == "v"]
+            field = cols.joined_text(column)
+            rows = session.query(
+                f"SELECT HEX(CONVERT({field} USING binary)) FROM {database}.{table}"
+            )
+            assert rows
+            for (text,) in rows:
+                assert "FF" not in [text[at : at + 2] for at in range(0, len(text), 2)], text
 
 
 def test_the_chunk_s_digest_is_one_number_whatever_it_is_made_by(opened, database):
