@@ -54,6 +54,15 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """How many characters the names take in a statement that writes a row: each column's twice."""
         return sum(2 * len(name) + 8 for name in self.written) + len(str(self.name))
 
+    @cached_property
+    def equal_keys_alike(self) -> bool:
+        """Both sides take the same spellings of a key for one."""
+        a, b = (
+            [(c.collation, c.charset, c.pad_space) for c in self.schema(side).key_columns]
+            for side in SIDES
+        )
+        return (self.a.exact_spelling and self.b.exact_spelling) or a == b
+
     def compared(self, side: Side) -> tuple[Column, ...]:
         """The compared columns as they are on *side*, told what their counterparts are."""
         return self._facing[side][0]

@@ -7,7 +7,7 @@ is asked for the collation's own weights of every spelling, in one query for man
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from syncer.core.key import Key, Scalar
 from syncer.core.schema import Column, TableSchema
@@ -43,6 +43,22 @@ def identities(session: Session, schema: TableSchema, keys: Iterable[Key]) -> di
         )
         for key in chosen
     }
+
+
+def joined(same: Sequence[Mapping[Key, Key]]) -> dict[Key, Key]:
+    """Return the coarsest of the maps of ``identities``, of the same keys: what any of them holds to be one is one."""
+    first, *others = same
+    stands = dict(first)
+
+    def root(key: Key) -> Key:
+        while stands[key] != key:
+            key = stands[key]
+        return key
+
+    for other in others:
+        for key, representative in other.items():
+            stands[root(key)] = root(representative)
+    return {key: root(key) for key in first}
 
 
 def folds(column: Column) -> bool:

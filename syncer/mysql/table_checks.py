@@ -178,7 +178,7 @@ def check_both(
                     "key_collation",
                     name,
                     f"key column {column.name} is sorted by {column.collation} on side a and {other.collation} on side b: "
-                    "keys that are equal on one side only cannot be carried over",
+                    "rows whose keys are equal on one side only are held (unique_violation)",
                     "give both the same collation where there is one",
                 )
     return found

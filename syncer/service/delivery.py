@@ -31,7 +31,14 @@ from syncer.ledger.records import Batch, ConflictEntry
 from syncer.mysql import marker
 from syncer.mysql.applier import Applied, apply_batch, apply_change
 from syncer.mysql.relatives import rivals
-from syncer.mysql.writing import Dependents, GuardMissed, Plan, ReadBackFailed, Write
+from syncer.mysql.writing import (
+    DUPLICATE_KEY,
+    Dependents,
+    GuardMissed,
+    Plan,
+    ReadBackFailed,
+    Write,
+)
 from syncer.service.answering import PERSON
 from syncer.service.families import Families
 from syncer.service.lanes import ApplyLane
@@ -42,6 +49,8 @@ from syncer.service.refusals import LINKS, NOT_ABOUT_ROWS, REFUSED_FOR
 from syncer.service.sides import SideWorker
 
 MISSES_BEFORE_LEAVING_OUT = 3
+MISSES_BEFORE_REFUSED = 8
+"""A row that was absent so often when it was read, and is there when it is inserted, has a key that the target takes for another's."""
 BACK_OFF_S = 0.125
 BACK_OFF_MOST_S = 16.0
 """Powers of two, so that every back-off is exactly a part of the longer ones (``due_again``)."""
@@ -260,6 +269,11 @@ class Delivery:
             )
         except GuardMissed as missed:
             self._misses += 1
+            alone = len(writes) == 1 and writes[0].op is Op.INSERT
+            if self._misses > MISSES_BEFORE_REFUSED and (alone or not missed.items):
+                raise StatementRefused(
+                    f"side {self.target}: a new key is another row's there", errno=DUPLICATE_KEY
+                ) from missed
             self._ledger.drop(batch.batch_id)
             self._log.debug("guard.failed", rows=len(missed.items), attempt=self._misses)
             return

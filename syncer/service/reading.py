@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +24,7 @@ from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
-from syncer.mysql.identity import identities
+from syncer.mysql.identity import identities, joined
 from syncer.mysql.reader import RowRead, SnapshotReader
 from syncer.mysql.snapshot import Bounds
 from syncer.service.lanes import Lanes
@@ -43,8 +45,8 @@ class KeyGroup(msgspec.Struct, frozen=True):
 
     Attributes:
         keys: spellings; more than one only under collations that fold letters or trailing spaces.
-        crowded: one side has several rows under what side A's collation holds to be one key: the other side cannot hold
-            them all, and a person decides.
+        crowded: one side has several rows under what the other side's collation holds to be one key: that cannot hold them
+            all, and a person decides.
     """
 
     keys: tuple[Key, ...]
@@ -230,6 +232,45 @@ class PairReader:
 
         return self.within_snapshots(work, locking=locking, reads=len(wanted))
 
+    def read_spellings(
+        self,
+        wanted: Mapping[int, Sequence[Key]],
+        tables: Mapping[int, PairedTable],
+        waiting: Mapping[int, Sequence[Key]],
+        *,
+        locking: bool,
+    ) -> tuple[Mapping[int, Sequence[Key]], dict[Side, Rows], dict[Side, Horizon]]:
+        """
+        Do what ``read_keys`` does, and return what was read in the place of *wanted* as well.
+
+        Where the sides take different spellings for one key, one that either takes for one of *wanted* may be a row of its own: all
+        such of *waiting* (by table id, for each such table) and of what is found are read on both sides, and can be decided together.
+        """
+        found: dict[Side, Rows] = {side: {} for side in SIDES}
+        horizons: dict[Side, Horizon] = {}
+        while True:
+            more = {
+                table_id: self._of_one_key(
+                    tables[table_id],
+                    [*wanted[table_id], *chain(*(found[side].get(table_id, ()) for side in SIDES))],
+                    waiting[table_id],
+                )
+                for table_id in waiting
+            }
+            new = any(len(keys) > len(set(wanted[table_id])) for table_id, keys in more.items())
+            if horizons and not new:
+                return wanted, found, horizons
+            wanted = {**wanted, **more}
+            found, horizons = self.read_keys(wanted, tables, locking=locking)
+
+    def _of_one_key(
+        self, table: PairedTable, keys: Sequence[Key], waiting: Sequence[Key]
+    ) -> list[Key]:
+        """Return *keys*, each once, and those of *waiting* that either side takes for one of them."""
+        same = self._identities(table, list(dict.fromkeys([*keys, *waiting])))
+        touched = {same[key] for key in keys}
+        return [key for key, representative in same.items() if representative in touched]
+
     def group(
         self,
         table: PairedTable,
@@ -237,18 +278,15 @@ class PairReader:
         rows: Mapping[Side, Mapping[Key, RowRead]],
         also: Sequence[Key] = (),
     ) -> list[KeyGroup]:
-        """Put together what the server holds to be one key; *also*: spellings that count where they are of such a key."""
+        """Put together what either server holds to be one key; *also*: spellings that count where they are of such a key."""
         if table.a.exact_spelling and table.b.exact_spelling:
             return [
                 KeyGroup((key,), {side: rows[side].get(key) for side in SIDES}) for key in asked
             ]
         wanted = dict.fromkeys([*asked, *rows[Side.A], *rows[Side.B]])
         spellings = list(dict.fromkeys([*wanted, *also]))
-        same = self.workers[Side.A].submit(
-            lambda: identities(self.workers[Side.A].reader().session, table.a, spellings)
-        )
         members: dict[Key, list[Key]] = {}
-        for spelling, representative in same.result().items():
+        for spelling, representative in self._identities(table, spellings).items():
             members.setdefault(representative, []).append(spelling)
         found: list[KeyGroup] = []
         for keys in members.values():
@@ -259,3 +297,13 @@ class PairReader:
             crowded = any(len(here[side]) > 1 for side in SIDES)
             found.append(KeyGroup(tuple(keys), present, crowded))
         return found
+
+    def _identities(self, table: PairedTable, spellings: Sequence[Key]) -> dict[Key, Key]:
+        """Map every spelling to one that stands for all that are one key on side A, or on side B, or by way of others on both."""
+        sides = (Side.A,) if table.equal_keys_alike else SIDES
+
+        def asked(worker: SideWorker) -> dict[Key, Key]:
+            return identities(worker.reader().session, table.schema(worker.side), spellings)
+
+        begun = [self.workers[side].submit(partial(asked, self.workers[side])) for side in sides]
+        return joined([same.result() for same in begun])

@@ -46,6 +46,7 @@ from syncer.service.reading import PairReader
 from syncer.service.restoring import Restorer
 from syncer.service.sending import ById, Cycle, Sender
 from syncer.service.small import SmallTables
+from syncer.service.spellings import Spellings
 from syncer.service.throttle import Throttle
 from syncer.service.units import Units
 from syncer.service.withholding import Withholder
@@ -56,8 +57,6 @@ LOCKED_BACK_OFF_S = 0.3
 LOCKED_KEYS_AT_ONCE = 100
 BATCHES_AHEAD = 3
 """After so many batches of keys that left more of them due, the next one is followed by a chunk: one batch is read while another is being written."""
-WAITING_SPELLINGS = 2000
-"""Put off keys come first: a held key is opened by any new mark of the spelling it is held under."""
 SPELLINGS_AHEAD = 100
 """Keys due after those of a batch, looked at for other spellings of them: a rename marks two spellings one after the other."""
 CYCLE_BYTES = 16 << 20
@@ -120,6 +119,7 @@ class Reconciler:
         self._restorer = restorer
         self._families = families
         self._units = Units(ledger, customs)
+        self._spellings = Spellings(ledger)
         self._guards = Guards(ledger, reader.workers, deliveries, clock, log)
         self._ahead = 0
         self.cycles = 0
@@ -294,12 +294,15 @@ class Reconciler:
         also = ((table_id, key) for table_id, keys in others.items() for key in keys)
         if not self._sender.keys.isdisjoint(also):
             self._land()  # as the claimed keys, none of these is being written
-        wanted = {
+        wanted: Mapping[int, Sequence[Key]] = {
             table_id: [self._tables[table_id].load(key) for key in (*of_table, *others[table_id])]
             for table_id, of_table in claims.items()
         }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
-            rows, horizons = self._reader.read_keys(wanted, self._tables, locking=locking)
+            apart = self._spellings.to_read((self._tables[t] for t in wanted), self._due)
+            wanted, rows, horizons = self._reader.read_spellings(
+                wanted, self._tables, apart, locking=locking
+            )
         cycle = Cycle(rows, horizons, claims, self._outside())
         planned: list[Planned] = []
         moving: list[OneSided] = []
@@ -352,7 +355,7 @@ class Reconciler:
         """Decide *keys* one by one."""
         table_id = table.table_id
         rows = {side: cycle.rows[side][table_id] for side in SIDES}
-        groups = self._reader.group(table, keys, rows, self._waiting(table))
+        groups = self._reader.group(table, keys, rows, self._spellings.to_group(table, self._due))
         stored = [table.store(key) for group in groups for key in group.keys]
         marks = self._ledger.marks_of(table_id, stored)
         images = self._ledger.images_of(table_id, marks) if table.policy.needs_base else None
@@ -373,19 +376,6 @@ class Reconciler:
         if self._families is not None:
             decided = self._families.turn(decided)
         return self._guards.turn_back(decided)
-
-    def _waiting(self, table: PairedTable) -> list[Key]:
-        """
-        Return spellings whose marks are put off, held or due next: they may be of a key that was claimed by another one (INV-6).
-
-        A rename to another spelling is a mark of a key that is due at once, and its row's earlier marks are not; or they are
-        due as well, and the batch ends between the two.
-        """
-        if table.a.exact_spelling and table.b.exact_spelling:
-            return []
-        waiting = self._ledger.waiting_keys(table.table_id, WAITING_SPELLINGS)
-        due = [one.key for one in self._due if one.table_id == table.table_id]
-        return [table.load(key) for key in (*waiting, *due)]
 
     def _carry_out(self, planned: list[Planned], moving: list[OneSided], cycle: Cycle) -> bool:
         """
