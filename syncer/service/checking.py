@@ -9,6 +9,7 @@ from syncer.core.cascade import CASCADING
 from syncer.core.schema import SchemaDifference, TableName, TableSchema
 from syncer.core.side import SIDES, Direction, Side
 from syncer.errors import ConfigError, PreflightError
+from syncer.mysql.compatibility import compare, other_key
 from syncer.mysql.connection import Session
 from syncer.mysql.preflight import Finding, Level, check_pair
 from syncer.mysql.table_checks import check_both, check_tables
@@ -154,6 +155,17 @@ def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
         except ConfigError as error:
             words.append(str(error))
     return words
+
+
+def misfits(config: Config, a: TableSchema, b: TableSchema) -> list[str]:
+    """
+    Name in words why rows of two tables cannot be called equal, whatever they hold; [] where nothing is in the way.
+
+    What a run refuses or pauses for, but for the key: rows can be counted without one.
+    """
+    found = compare(a, b, _ignored(config, a.name), ignore_extra=ignores_extra(config))
+    keys = other_key(a, b)
+    return [words for words in found if words not in keys]
 
 
 def _unsound_filter(config: Config, a: TableSchema, b: TableSchema) -> list[str]:

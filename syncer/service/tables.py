@@ -105,15 +105,15 @@ def _try_filters(
 def pair_tables(
     config: Config, selection: Selection, ids: Mapping[TableName, int]
 ) -> dict[int, PairedTable]:
-    """Pair the schemas of every table that exists on both sides; preflight has found them compatible."""
+    """Pair the schemas of the tables that *ids* names; they exist on both sides and fit each other."""
     return {
-        ids[name]: pair_table(
+        number: pair_table(
             config,
-            ids[name],
+            number,
             *(selection.schemas[side][name] for side in SIDES),
             mixed=selection.mixed,
         )
-        for name in selection.on_both
+        for name, number in ids.items()
     }
 
 

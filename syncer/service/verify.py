@@ -18,15 +18,17 @@ from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
+from syncer.mysql.compatibility import other_key
 from syncer.mysql.connection import Session
 from syncer.mysql.reader import RowRead, is_unknown
+from syncer.service.checking import misfits
 from syncer.service.lanes import Lanes
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
 from syncer.service.replicas import ReplicaWatch
 from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
-from syncer.service.tables import pair_tables, printable_key, select
+from syncer.service.tables import Selection, pair_tables, printable_key, select
 from syncer.service.throttle import Throttle
 from syncer.service.walk import Differing, Found, Progress, Walk
 
@@ -42,11 +44,12 @@ def verify_tables(
     stop: threading.Event,
     clock: Clock,
 ) -> VerifyReport:
-    """Compare the selected tables, giving way as a run does; those on one side only are reported as skipped."""
+    """Compare the selected tables, giving way as a run does; those that are not the same on both sides are reported as skipped."""
     log = structlog.get_logger()
     started = clock.monotonic()
     selection = select(config, sessions)
-    ids = {name: number for number, name in enumerate(selection.on_both)}
+    left_out = _left_out(config, selection)
+    ids = {name: number for number, name in enumerate(selection.names) if name not in left_out}
     paired = pair_tables(config, selection, ids)
     workers = Workers.of(config, sessions)
     lanes = Lanes(lambda: Workers.of(config, sessions), config.engine.lanes)
@@ -61,16 +64,15 @@ def verify_tables(
     try:
         replicas.start()
         for name in selection.names:
-            if name not in ids:
-                missing = next(s for s in SIDES if name not in selection.schemas[s])
-                verdicts[name] = _skipped(str(name), f"missing on side {missing}")
+            if name in left_out:
+                verdicts[name] = _skipped(str(name), left_out[name])
                 progress.tables_done += 1
                 continue
             table = paired[ids[name]]
             if not table.same_key:
                 walk.give_way()
                 surplus = compare_multisets(workers, table, stop, LOOK_AGAIN_S)
-                verdicts[name] = _of_multiset(str(name), surplus)
+                verdicts[name] = _of_multiset(table, surplus)
                 progress.tables_done += 1
                 progress.rows_done += max(surplus.rows.values())
                 throttle.used(max(surplus.rows.values()))
@@ -89,16 +91,32 @@ def verify_tables(
     )
 
 
-def _of_multiset(table: str, found: Surplus) -> TableVerdict:
+def _left_out(config: Config, selection: Selection) -> dict[TableName, str]:
+    """The tables that cannot be compared, with the reason in words."""
+    found = {}
+    for name in selection.names:
+        a, b = (selection.schemas[side].get(name) for side in SIDES)
+        if a is None or b is None:
+            found[name] = f"missing on side {Side.A if a is None else Side.B}"
+        elif reasons := misfits(config, a, b):
+            found[name] = "; ".join(reasons)
+    return found
+
+
+def _of_multiset(table: PairedTable, found: Surplus) -> TableVerdict:
+    keys = [
+        f"{words}: rows are counted, whatever their key" for words in other_key(table.a, table.b)
+    ]
+    notes = [*keys, packet_note(found.unknown)]
     return TableVerdict(
-        table=table,
+        table=str(table.name),
         rows_a=found.rows[Side.A],
         rows_b=found.rows[Side.B],
         chunks=1,
         only_a=found.only_a,
         only_b=found.only_b,
         differing=0,
-        note=packet_note(found.unknown),
+        note="; ".join(filter(None, notes)) or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""``syncer verify``: what it finds in large chunks, and how often it looks again."""
+"""``syncer verify``: what it finds, what it leaves out, and how often it looks again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from syncer.service import app, verify
 from tests.integration.inside import Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed.provision import Pair
+    from tests.integration.harness import Done, Product
 
 ROWS = 3000
 
@@ -66,3 +69,86 @@ def test_all_tables_are_looked_at_again_together(pair: Pair, database: str) -> N
         "equal": (0, 0, 0, []),
     }
     assert stop.pauses == len(verify.LOOK_AGAIN_S)
+
+
+def _verdicts(done: Done) -> dict[str, tuple[bool, str | None]]:
+    """Per table: nothing differs, and why it was left out."""
+    return {
+        one["table"].split(".")[1]: (
+            not (one["only_a"] or one["only_b"] or one["differing"]),
+            one["skipped"],
+        )
+        for one in done.document()["tables"]
+    }
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_table_whose_definitions_do_not_fit_is_left_out_and_not_called_equal(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """By the standard of a run, however its tables wait; the tables beside are compared."""
+    definitions = {
+        "extra": ("id INT PRIMARY KEY, onlya INT NOT NULL DEFAULT 0", "id INT PRIMARY KEY"),
+        "kind": ("id INT PRIMARY KEY, v INT", "id INT PRIMARY KEY, v VARCHAR(9)"),
+        "member": ("id INT PRIMARY KEY, e ENUM('x')", "id INT PRIMARY KEY, e ENUM('x','y')"),
+        "scale": ("id INT PRIMARY KEY, d DECIMAL(9,2)", "id INT PRIMARY KEY, d DECIMAL(9,3)"),
+        "signed": ("id INT PRIMARY KEY", "id INT UNSIGNED PRIMARY KEY"),
+        "keyless": ("v INT, onlya INT", "v INT"),
+        "longer": ("id INT PRIMARY KEY, v VARCHAR(9)", "id BIGINT PRIMARY KEY, v VARCHAR(99)"),
+        "made": ("id INT PRIMARY KEY, g INT AS (id * 2)", "id INT PRIMARY KEY, g INT AS (id + 2)"),
+    }
+    for name, each in definitions.items():
+        for server, columns in zip(pair.sides, each, strict=True):
+            server.script(f"CREATE TABLE {name} ({columns})", db=database)
+    fit = (True, None)
+    expected = {
+        "extra": (True, "column onlya is missing on side b"),
+        "kind": (True, "column v is int on side a and varchar(9) on side b"),
+        "member": (True, "column e has other members on side a than on side b"),
+        "scale": (True, "column d has 2 decimals on side a and 3 on side b"),
+        "signed": (True, "key column id is unsigned on side b only"),
+        "keyless": (True, "column onlya is missing on side b"),
+        "longer": fit,
+        "made": fit,
+    }
+    for difference in ("pause", "stop"):
+        syncer = product("--schema-difference", difference)
+        done = syncer("verify", "--json").must(1)
+        assert done.document()["equal"] is False
+        found = _verdicts(done)
+        assert found.pop("kind")[1].startswith("column v is int")
+        assert found == {name: said for name, said in expected.items() if name != "kind"}
+        refusal = syncer("run", "--until-in-sync").must(3).stderr
+        for name, (_, reason) in expected.items():
+            if reason is not None and name not in {"kind", "keyless"}:
+                assert f"table {database}.{name}: {reason}" in refusal
+    text = product()("verify").must(1).stdout
+    assert "left out: column onlya is missing on side b" in text
+    assert "\nDIFFERENT" in text
+    lenient = product("--schema-difference", "ignore-extra")("verify", "--json").must(1)
+    assert _verdicts(lenient)["extra"] == fit
+
+
+@pytest.mark.parametrize("pair", ["mysql"], indirect=True)
+def test_a_column_that_is_left_out_may_differ_and_a_key_that_differs_is_named(
+    pair: Pair, database: str
+) -> None:
+    pair.a.script("CREATE TABLE t (a INT PRIMARY KEY, b INT NOT NULL, mine INT)", db=database)
+    pair.b.script("CREATE TABLE t (a INT NOT NULL, b INT PRIMARY KEY, mine TEXT)", db=database)
+    a, b = (server.url() for server in pair.sides)
+    config = configuration.load(
+        None,
+        {
+            "a": {"url": a},
+            "b": {"url": b},
+            "sync": {"tables": [f"{database}.*"]},
+            "table": [{"match": f"{database}.t", "ignore_columns": ["mine"]}],
+        },
+        environ={},
+    )
+    report = app.verify(config, Watcher(), threading.Event())
+    [found] = report.tables
+    assert report.equal
+    assert found.note == (
+        "the key is (a) on side a and (b) on side b: rows are counted, whatever their key"
+    )
