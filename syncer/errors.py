@@ -6,6 +6,7 @@ Every error that leaves the package.
     SyncerError                     code (stable slug), retryable, exit_code
     |- ConfigError                  usage or configuration
     |- PreflightError               the pair is refused, with findings
+    |- Interrupted                  asked to end before the work was complete
     |- StreamError
     |  |- StreamInterrupted (R)     the connection to a stream ended
     |  |  `- EventDamaged (R)       an event arrived damaged
@@ -65,6 +66,13 @@ class PreflightError(SyncerError):
 
     code = "preflight"
     exit_code = ExitCode.PREFLIGHT
+
+
+class Interrupted(SyncerError):
+    """The process was asked to end before its work was complete: start it again."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
 
 
 class StreamError(SyncerError):

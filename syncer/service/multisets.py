@@ -16,8 +16,10 @@ import msgspec
 
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
+from syncer.errors import Interrupted
 from syncer.mysql.reader import is_unknown
 from syncer.service.sides import Workers
+from syncer.service.walk import UNFINISHED
 
 ROWS_PER_PART = 500_000
 
@@ -38,7 +40,7 @@ def compare_multisets(
     """
     Compare *table*; blocks for a scan of it per look, on both sides at the same time.
 
-    A row that its server can make no digest of is equal to none. Raises TransientDatabaseError.
+    A row that its server can make no digest of is equal to none. Raises TransientDatabaseError, Interrupted where *stop* is set.
     """
     totals = workers.both(lambda worker: worker.reader().multiset_digest(table))
     rows = {side: totals[side][0] for side in SIDES}
@@ -46,8 +48,10 @@ def compare_multisets(
         return Surplus(rows, 0, 0)
     surplus = _surplus(workers, table, max(rows.values()))
     for pause_s in look_again_s:
-        if not surplus or stop.wait(pause_s):
+        if not surplus:
             break
+        if stop.wait(pause_s):
+            raise Interrupted(UNFINISHED)
         now = _surplus(workers, table, max(rows.values()))
         surplus = {
             digest: min(count, now[digest], key=abs)

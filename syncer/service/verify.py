@@ -18,6 +18,7 @@ from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
+from syncer.errors import Interrupted
 from syncer.mysql.compatibility import other_key
 from syncer.mysql.connection import Session
 from syncer.mysql.reader import RowRead, is_unknown
@@ -30,7 +31,7 @@ from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
 from syncer.service.tables import Selection, pair_tables, printable_key, select
 from syncer.service.throttle import Throttle
-from syncer.service.walk import Differing, Found, Progress, Walk
+from syncer.service.walk import UNFINISHED, Differing, Found, Progress, Walk
 
 LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)
 SAMPLES = 20
@@ -44,7 +45,11 @@ def verify_tables(
     stop: threading.Event,
     clock: Clock,
 ) -> VerifyReport:
-    """Compare the selected tables, giving way as a run does; those that are not the same on both sides are reported as skipped."""
+    """
+    Compare the selected tables, giving way as a run does; what cannot be compared is reported as skipped.
+
+    Raises Interrupted where *stop* is set before everything was compared.
+    """
     log = structlog.get_logger()
     started = clock.monotonic()
     selection = select(config, sessions)
@@ -132,7 +137,8 @@ def _look_again(workers: Workers, walked: Iterable[Found], stop: threading.Event
     for pause_s in LOOK_AGAIN_S:
         if not pending:
             return
-        stop.wait(pause_s)
+        if stop.wait(pause_s):
+            raise Interrupted(UNFINISHED)
         for found in pending:
             found.differing = _look(workers, found.table, found.differing)
         pending = [found for found in pending if found.differing]

@@ -15,7 +15,7 @@ from syncer.core.chunking import ChunkSizer, IntegerSteps
 from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
-from syncer.errors import TransientDatabaseError
+from syncer.errors import Interrupted
 from syncer.mysql.buckets import Division, unequal
 from syncer.service.boundaries import (
     DIVIDED_ROWS,
@@ -31,6 +31,7 @@ from syncer.service.throttle import Throttle
 
 HELD_UP_S = 0.2
 """Work that is held up asks again after so long."""
+UNFINISHED = "interrupted: not everything was compared; start it again"
 
 Differing = dict[Key, tuple[str | None, str | None]]
 """Per key the digests of both sides' rows; None for no row."""
@@ -106,7 +107,7 @@ class Walk:
         """
         Have all of *table* compared; what is returned is whole after ``finish``.
 
-        Raises TransientDatabaseError where a server failed or the comparison was stopped.
+        Raises TransientDatabaseError where a server failed, Interrupted where the comparison is stopped.
         """
         found = Found(table, dict.fromkeys(SIDES, 0))
         steps = IntegerSteps()
@@ -131,7 +132,7 @@ class Walk:
                 return
             pace_s = self._throttle.free_in_s()
             self._stop.wait(HELD_UP_S if pace_s is None else min(pace_s, HELD_UP_S))
-        raise TransientDatabaseError("stopped before the comparison was complete; start it again")
+        raise Interrupted(UNFINISHED)
 
     def finish(self) -> None:
         """Wait for all that is being read. Raises as ``through``."""

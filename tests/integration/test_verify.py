@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncer import config as configuration
+from syncer.errors import Interrupted
 from syncer.service import app, verify
 from tests.integration.inside import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from testbed.provision import Pair
     from tests.integration.harness import Done, Product
@@ -152,3 +154,44 @@ def test_a_column_that_is_left_out_may_differ_and_a_key_that_differs_is_named(
     assert found.note == (
         "the key is (a) on side a and (b) on side b: rows are counted, whatever their key"
     )
+
+
+@pytest.mark.parametrize("signal", ["interrupt", "terminate"])
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_one_signal_ends_it_as_interrupted(
+    pair: Pair, database: str, product: Callable[..., Product], tmp_path: Path, signal: str
+) -> None:
+    """Also while it waits for its turn; there is no report then, since not everything was compared."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT)", db=database)
+    pause = tmp_path / "pause"
+    pause.touch()
+    verifying = product("--pause-file", pause).start("--json", command="verify")
+    verifying.wait_event("a pause", lambda e: e.get("event") == "throttle.began")
+    getattr(verifying, signal)()
+    done = verifying.wait().must(130)
+    assert done.stdout == ""
+    assert '"code":"interrupted"' in done.stderr
+    assert "not everything was compared" in done.stderr
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_what_could_not_be_looked_at_again_is_not_called_different(
+    pair: Pair, database: str, keyed: bool
+) -> None:
+    pair.script(f"CREATE TABLE t (id INT{' PRIMARY KEY' if keyed else ''})", db=database)
+    pair.a.script("INSERT INTO t VALUES (1)", db=database)
+
+    class Ended(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            del timeout
+            return True
+
+    a, b = (server.url() for server in pair.sides)
+    config = configuration.load(
+        None,
+        {"a": {"url": a}, "b": {"url": b}, "sync": {"tables": [f"{database}.*"]}},
+        environ={},
+    )
+    with pytest.raises(Interrupted):
+        app.verify(config, Watcher(), Ended())

@@ -55,6 +55,4 @@ def command(**given: Any) -> int:
         output.document("verify", report, equal=report.equal)
     else:
         output.verify_report(report)
-    if stop.is_set():
-        return int(ExitCode.INTERRUPTED)
     return int(ExitCode.OK if report.equal else ExitCode.DIFFERENT)
