@@ -28,8 +28,8 @@ syncer status
 syncer status --ledger /var/lib/syncer/shop.db --json
 """,
     exits={
-        0: "no open conflict",
-        1: "conflicts are open",
+        0: "no open conflict, no table waits",
+        1: "conflicts are open, or a table is paused or stopped by a guard",
         2: "usage or configuration",
         5: "the ledger cannot be read",
     },
@@ -55,4 +55,4 @@ def command(**given: Any) -> int:
 
         standing.print_status(report)
     held = any(n for status, n in report.summary.conflicts.items() if str(status) == "held")
-    return int(ExitCode.DIFFERENT if held else ExitCode.OK)
+    return int(ExitCode.DIFFERENT if held or report.paused else ExitCode.OK)

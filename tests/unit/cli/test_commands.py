@@ -307,6 +307,34 @@ def test_a_new_configuration_file_is_for_its_owner_alone(syncer, tmp_path):
     assert stat.S_IMODE((tmp_path / "syncer.toml").stat().st_mode) == 0o600
 
 
+def test_status_asks_for_somebody_where_a_table_waits(syncer, tmp_path):
+    """With no conflict at all: a paused table counts, and one that a guard has stopped until it is let go on."""
+    path = tmp_path / "syncer.db"
+    with Ledger.open(path, pair_id="p", identity={}, clock=SystemClock()) as ledger:
+        number = ledger.table_id(TableName("shop", "orders"))
+        assert syncer("status").code == 0
+        ledger.pause(number, "column extra is missing on side b")
+        for words in (("status",), ("status", "--json")):
+            found = syncer(*words)
+            assert found.code == 1
+            assert "column extra is missing on side b" in found.out
+        ledger.resume(number)
+        assert syncer("status").code == 0
+        ledger.stop_table(
+            Stop(
+                table_id=number,
+                target=Side.B,
+                op=Op.DELETE,
+                amount=120,
+                reason="120 deletes exceed deletes_max = 50",
+                since=1_790_000_000.0,
+            )
+        )
+        assert syncer("status").code == 1
+    assert syncer("guard", "confirm", "shop.orders").code == 0
+    assert syncer("status").code == 0
+
+
 def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
     with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
         number = ledger.table_id(TableName("shop", "orders"))
