@@ -170,7 +170,9 @@ def _run_verdict(report: RunReport, *, dry_run: bool) -> list[Part]:
         planned = text.plural(len(report.planned), "change")
         return [(f"DRY RUN  {planned} planned, nothing written", "bold")]
     if report.in_sync:
-        return [("IN SYNC", "bold green")]
+        accepted = report.last.conflicts_skipped
+        but_for = f"  but for {text.plural(accepted, 'accepted difference')}" if accepted else ""
+        return [("IN SYNC", "bold green"), (but_for, "yellow")]
     if report.in_sync is False:
         last = report.last
         dirty = (

@@ -17,13 +17,14 @@ def conclude(
 ) -> RunReport:
     """Make the report; held rows, paused tables and a dry run's plan are a difference, a stopped table asks for a person."""
     left = _left_over(last)
+    apart = " and ".join(filter(None, (left, _accepted(last))))
     message = "stopped; everything is saved"
     in_sync = None
     if ending is Ending.IN_SYNC:
         in_sync = not left
-        message = f"in sync but for {left}" if left else "in sync"
+        message = f"in sync but for {apart}" if apart else "in sync"
     elif ending is Ending.ONE_PASS:
-        message = f"one pass done but for {left}" if left else "one pass done"
+        message = f"one pass done but for {apart}" if apart else "one pass done"
     elif left:
         message = f"stopped; what is left: {left}"
     code = ExitCode.DIFFERENT if left or planned else ExitCode.OK
@@ -38,6 +39,13 @@ def conclude(
         planned=planned,
         message=message,
     )
+
+
+def _accepted(last: RunSnapshot) -> str:
+    """Count the differences that nobody is to answer, and name the command that shows them; "" where there are none."""
+    count = last.conflicts_skipped
+    word = "difference" if count == 1 else "differences"
+    return f"{count} accepted {word} (syncer conflicts list --status skipped)" if count else ""
 
 
 def _left_over(last: RunSnapshot) -> str:

@@ -89,6 +89,7 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         held, conflicts_held: rows and journal entries of the ledger that wait for a person, whenever they began to.
         paused: tables that wait until both sides' definitions fit each other, or until a person lets them go on.
+        conflicts_skipped: differences that a person or a rule has accepted, and that are still there.
         conflicts_resolved: decided by a rule and written since the start of this run.
         latency_p50_ms, latency_p99_ms: from the moment a change was marked to its commit on the other side.
         clock_skew_s: side B's clock minus side A's; the true value is within *clock_skew_error_s* of it.
@@ -113,6 +114,7 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     clock_skew_s: float | None = None
     clock_skew_error_s: float | None = None
     paused: tuple[PausedLine, ...] = ()
+    conflicts_skipped: int = 0
 
 
 class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     How a run ended.
 
     Attributes:
-        in_sync: both tailers stood at positions read after the last write and the ledger was empty; None: not asked.
+        in_sync: both tailers stood at positions read after the last write and the ledger was empty, differences that are
+            accepted (*last.conflicts_skipped*) apart; None: not asked.
         rows_read: rows that reconciler reads returned, both sides together.
         planned: what a dry run would have written, one line each.
     """

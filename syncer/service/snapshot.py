@@ -95,6 +95,7 @@ class SnapshotSource:
             clock_skew_s=apart.seconds if apart else None,
             clock_skew_error_s=apart.error_s if apart else None,
             paused=paused_lines(self._ledger),
+            conflicts_skipped=summary.conflicts.get(ConflictStatus.SKIPPED, 0),
         )
         self._noter.note(taken, apart)
         return taken

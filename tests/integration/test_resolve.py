@@ -60,5 +60,28 @@ def test_held_conflicts_are_decided_beside_a_running_syncer(pair, database, prod
     assert resolve("1", "a").must(5).stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_in_sync_says_how_many_differences_are_accepted(pair, database, product):
+    """By a person or by a rule: the rows differ, nothing is open, and the exit code is 0."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, v INT)", db=database)
+    pair.a.script("INSERT INTO t VALUES (1, 1), (2, 1)", db=database)
+    pair.b.script("INSERT INTO t VALUES (1, 2), (2, 2)", db=database)
+    syncer = product()
+    syncer.until_in_sync(codes=(1,))
+    conflicts(syncer, "resolve", "--take", "skip", "--table", "t").must(0)
+    pair.script("CREATE TABLE s (id INT PRIMARY KEY, v INT)", db=database)
+    pair.a.script("INSERT INTO s VALUES (1, 1)", db=database)
+    pair.b.script("INSERT INTO s VALUES (1, 2)", db=database)
+    skipping = product("--rule", "skip")
+    skipping.ledger = syncer.ledger
+    report = skipping.until_in_sync()
+    assert report["last"]["conflicts_skipped"] == 3
+    assert report["message"].startswith("in sync but for 3 accepted differences")
+    told = skipping("run", "--until-in-sync").must(0).stdout.splitlines()
+    assert told[-1] == "IN SYNC  but for 3 accepted differences"
+    pair.b.script("UPDATE t SET v = 1", "UPDATE s SET v = 1", db=database)
+    assert syncer.until_in_sync()["message"] == "in sync"
+
+
 def conflicts(product, *words):
     return command("conflicts", *words, "--ledger", product.ledger, cwd=product.folder)

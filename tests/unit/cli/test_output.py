@@ -68,6 +68,11 @@ def test_a_refusal_shows_its_findings(capsys):
     ("changes", "dry_run", "last_line"),
     [
         ({}, False, "IN SYNC"),
+        (
+            {"last": snapshot(conflicts_skipped=1)},
+            False,
+            "IN SYNC  but for 1 accepted difference",
+        ),
         ({"in_sync": False}, False, "NOT IN SYNC  1 key and 0 ranges dirty, 0 held"),
         ({"in_sync": None}, False, "STOPPED"),
         (
