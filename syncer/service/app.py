@@ -20,7 +20,7 @@ __all__ = ["check", "run", "status", "verify"]
 
 def check(config: Config) -> CheckReport:
     """Examine the pair. Raises SyncerError where a server cannot be asked at all."""
-    from syncer.service.checking import find
+    from syncer.service.checking import find_all
     from syncer.service.opening import open_sessions
     from syncer.service.reports import CheckReport
     from syncer.service.tables import select
@@ -29,7 +29,7 @@ def check(config: Config) -> CheckReport:
         sessions = open_sessions(config, stack)
         selection = select(config, sessions)
         return CheckReport(
-            findings=tuple(find(config, sessions, selection)),
+            findings=tuple(find_all(config, sessions, selection)),
             tables=tuple(str(name) for name in selection.names),
         )
 

@@ -13,6 +13,7 @@ from syncer.mysql.compatibility import compare, other_key
 from syncer.mysql.connection import Session
 from syncer.mysql.preflight import Finding, Level, check_pair
 from syncer.mysql.table_checks import check_both, check_tables
+from syncer.service.customs import CustomRules
 from syncer.service.tables import Selection, pair_table
 
 ABOUT_A_TABLE = frozenset(
@@ -124,6 +125,42 @@ def refuse_errors(
     if errors:
         raise PreflightError("; ".join(str(finding).removeprefix("error: ") for finding in errors))
     return [finding for finding in found if finding.level is Level.WARNING]
+
+
+def find_all(
+    config: Config, sessions: Mapping[Side, Session], selection: Selection
+) -> list[Finding]:
+    """Add to what ``find`` finds the policies that a run refuses, in its words; errors first."""
+    paired, found = [], []
+    for name in selection.on_both:
+        a, b = (selection.schemas[side][name] for side in SIDES)
+        if misfits(config, a, b):
+            continue
+        try:
+            paired.append(pair_table(config, 0, a, b, mixed=selection.mixed))
+        except ConfigError as error:
+            found.append(_of_policy(str(name), error))
+    customs = CustomRules()
+    try:
+        customs.load(paired)
+    except ConfigError as error:
+        found.append(_of_policy("policy", error))
+    finally:
+        customs.close()
+    order = list(Level)
+    found += find(config, sessions, selection)
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def _of_policy(subject: str, error: ConfigError) -> Finding:
+    return Finding(
+        level=Level.ERROR,
+        side=None,
+        code="policy",
+        subject=subject,
+        message=str(error),
+        fix="correct the configuration: a run refuses it (exit code 2)",
+    )
 
 
 def problems(config: Config, a: TableSchema, b: TableSchema) -> list[str]:

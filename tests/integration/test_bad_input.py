@@ -258,6 +258,28 @@ def test_a_policy_with_a_hole_or_a_word_that_is_not_known(pair, orders, run, opt
     refused(run("--table", orders, *options), ExitCode.USAGE, *words, pair=pair)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--rule", "newest:nocol", "--on-delete", "hold", "--on-tie", "a", "--on-null", "lose"),
+        ("--rule", "newest:placed_at", "--on-delete", "hold", "--on-tie", "a"),
+        ("--rule", "custom:nowhere:decide then hold"),
+        ("--where", "nocol = 1"),
+    ],
+)
+@_one_pair
+def test_check_does_not_call_ready_what_a_run_refuses(pair, orders, run, make_product, options):
+    """In the words of the run, with the table."""
+    refusal = run("--table", orders, *options).must(2).stderr.partition("error: ")[2].strip()
+    product = make_product(pair, *options, tables=orders)
+    found = product("check", "--json").must(3).document()
+    assert not found["ok"]
+    [finding] = [one for one in found["findings"] if one["level"] == "error"]
+    assert (finding["code"], finding["message"]) == ("policy", refusal)
+    assert finding["fix"]
+    assert product("check").must(3).stdout.splitlines()[-1].startswith("REFUSED")
+
+
 @_one_pair
 def test_urls_that_are_none(pair, orders, run):
     refused(run("--table", orders, a=f"postgres://root:{SECRET}@h/db"), ExitCode.USAGE, pair=pair)
