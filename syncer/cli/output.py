@@ -173,13 +173,14 @@ def _run_verdict(report: RunReport, *, dry_run: bool) -> list[Part]:
         accepted = report.last.conflicts_skipped
         but_for = f"  but for {text.plural(accepted, 'accepted difference')}" if accepted else ""
         return [("IN SYNC", "bold green"), (but_for, "yellow")]
+    last = report.last
+    dirty = f"{text.plural(last.dirty_keys, 'key')} and {text.plural(last.dirty_spans, 'range')}"
+    left = f"  {dirty} dirty, {text.count(last.held)} held"
     if report.in_sync is False:
-        last = report.last
-        dirty = (
-            f"{text.plural(last.dirty_keys, 'key')} and {text.plural(last.dirty_spans, 'range')}"
-        )
-        left = f"  {dirty} dirty, {text.count(last.held)} held"
         return [("NOT IN SYNC", "bold red"), left]
+    if report.ended == "one_pass":
+        some = last.dirty_keys or last.dirty_spans or last.held
+        return [("ONE PASS DONE", "bold"), left if some else ""]
     return [("STOPPED", "bold")]
 
 

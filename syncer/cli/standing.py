@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncer.cli import frame, journal, output, text
+from syncer.clock import SystemClock
 from syncer.core.side import SIDES
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _print_clocks(report: StatusReport) -> None:
         if behind is not None:
             line.append(" arrived ", "dim")
             line.append(text.lag(behind))
-    line.append(f"  at {text.moment(found.measured_at)}", "dim")
+    age = text.duration(SystemClock().now() - found.measured_at)
+    line.append(f"  at {text.moment(found.measured_at)}, {age} ago", "dim")
     output.out().print(line)
     if found.throttled_by:
         reason = Text.assemble(("waiting ", "dim"), (found.throttled_by, "yellow"))

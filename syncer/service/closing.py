@@ -38,6 +38,7 @@ def conclude(
         rows_compared=rows_compared,
         planned=planned,
         message=message,
+        ended=ending.value,
     )
 
 

@@ -147,6 +147,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
             accepted (*last.conflicts_skipped*) apart; None: not asked.
         rows_read: rows that reconciler reads returned, both sides together.
         planned: what a dry run would have written, one line each.
+        ended: by what: in_sync, one_pass or stopped (by a signal, or its time was up).
     """
 
     in_sync: bool | None
@@ -156,6 +157,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     rows_compared: int = 0
     planned: tuple[str, ...] = ()
     message: str = ""
+    ended: str = "stopped"
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):

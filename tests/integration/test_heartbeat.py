@@ -86,7 +86,8 @@ def test_heartbeats_do_not_keep_a_run_from_its_end(pair, database, shop, product
     syncer = product(*OFTEN)
     report = syncer.until_in_sync()
     assert report["last"]["dirty_keys"] == 0
-    syncer("run", "--once", "--json").must(0)
+    report = syncer("run", "--once", "--json").must(0).document()
+    assert (report["in_sync"], report["ended"]) == (None, "one_pass")
     assert oracle.differences(oracle.read_pair(pair, database)) == []
     assert len(first) == 3
 

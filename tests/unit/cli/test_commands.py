@@ -4,6 +4,7 @@ import json
 import os
 import stat
 
+import msgspec
 import pytest
 
 from syncer import config as configuration
@@ -16,6 +17,8 @@ from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, Ledger
 from syncer.ledger.records import Batch, IntentItem, Restoration
+from syncer.service.reports import ClockReport
+from syncer.service.standing import CLOCKS
 
 URLS = ("mysql://u:s3cret@db1", "mysql://u:s3cret@db2")
 
@@ -305,6 +308,13 @@ def test_a_new_configuration_file_is_for_its_owner_alone(syncer, tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "syncer.toml").stat().st_mode) == 0o600
+
+
+def test_status_says_how_old_its_figures_are(syncer, ledger_path):
+    taken = ClockReport(measured_at=SystemClock().now() - 7300)
+    with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
+        ledger.set_meta(CLOCKS, msgspec.json.encode(taken).decode())
+    assert ", 2:01:4" in syncer("status").out
 
 
 def test_status_asks_for_somebody_where_a_table_waits(syncer, tmp_path):

@@ -76,6 +76,16 @@ def test_a_refusal_shows_its_findings(capsys):
         ({"in_sync": False}, False, "NOT IN SYNC  1 key and 0 ranges dirty, 0 held"),
         ({"in_sync": None}, False, "STOPPED"),
         (
+            {"in_sync": None, "ended": "one_pass", "last": snapshot(dirty_keys=0)},
+            False,
+            "ONE PASS DONE",
+        ),
+        (
+            {"in_sync": None, "ended": "one_pass", "last": snapshot(dirty_keys=0, held=3)},
+            False,
+            "ONE PASS DONE  0 keys and 0 ranges dirty, 3 held",
+        ),
+        (
             {"planned": ("a: update shop.orders 1",)},
             True,
             "DRY RUN  1 change planned, nothing written",
