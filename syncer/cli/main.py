@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code (``errors.ExitCode``).
     """
     arguments = sys.argv[1:] if argv is None else argv
-    as_json = "--json" in arguments
+    fail = partial(output.error, as_json="--json" in arguments, given=arguments)
     logs.configure(level="warning")  # until a command knows better
     try:
         result: Any = cli.main(args=arguments, prog_name="syncer", standalone_mode=False)
@@ -127,14 +128,14 @@ def main(argv: list[str] | None = None) -> int:
         message = error.format_message().rstrip(".")
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
-        output.error("usage", " ".join(message.split()) + hint, ExitCode.USAGE, as_json=as_json)
+        fail("usage", message + hint, ExitCode.USAGE)
         return int(ExitCode.USAGE)
     except SyncerError as error:
         findings = tuple(getattr(error, "findings", ()))
-        output.error(error.code, str(error), error.exit_code, as_json=as_json, findings=findings)
+        fail(error.code, str(error), error.exit_code, findings=findings)
         return int(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        output.error("interrupted", "interrupted", ExitCode.INTERRUPTED, as_json=as_json)
+        fail("interrupted", "interrupted", ExitCode.INTERRUPTED)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         _abandon_stdout()
@@ -151,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
             f"unexpected {type(error).__name__} in {_place(error)}; this is a bug, and it is safe to "
             "run again (--log-level debug shows the traceback)"
         )
-        output.error("unexpected", message, ExitCode.RETRY, as_json=as_json)
+        fail("unexpected", message, ExitCode.RETRY)
         return int(ExitCode.RETRY)
     finally:
         logs.redirect(None)

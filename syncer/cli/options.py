@@ -35,6 +35,8 @@ class CommaList(click.ParamType[Any]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
+        if "://" in str(value):  # at the commas of a password it would be cut
+            self.fail(f"{value!r} is a URL, where names are wanted", param, ctx)
         parts = tuple(p.strip() for p in str(value).split(",") if p.strip())
         if not parts:
             self.fail("an empty list", param, ctx)

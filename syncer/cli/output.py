@@ -17,7 +17,7 @@ from syncer.cli.paper import Column, Part
 from syncer.core.side import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -66,10 +66,24 @@ def _plain(value: Any) -> Any:
 
 
 def error(
-    code: str, message: str, exit_code: int, *, as_json: bool, findings: Iterable[Any] = ()
+    code: str,
+    message: str,
+    exit_code: int,
+    *,
+    as_json: bool,
+    given: Sequence[str] = (),
+    findings: Iterable[Any] = (),
 ) -> None:
-    """Print the error that ends the program on stderr: one line, or one JSON object; then its findings."""
+    """
+    Print the error that ends the program on stderr: one line, or one JSON object; then its findings.
+
+    Args:
+        given: the arguments of the command, of which the message may name one that holds a password: it is masked.
+    """
+    from syncer.cli.masking import masked
+
     found = list(findings)
+    message = " ".join(masked(message, given).split())
     if as_json:
         problem: dict[str, Any] = {"code": code, "message": message, "exit_code": int(exit_code)}
         if found:
@@ -78,7 +92,7 @@ def error(
         sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
         return
     sheet = paper.err()
-    sheet.line(("syncer: error: ", "bold red"), " ".join(message.split()))
+    sheet.line(("syncer: error: ", "bold red"), message)
     _list_findings(sheet, found)
 
 

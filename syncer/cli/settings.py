@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import NODEFAULT
 
+from syncer.cli.masking import masked_url
 from syncer.config import FileConfig, TableSection
 from syncer.config.model import SECTIONS
 from syncer.config.section import Section
@@ -43,13 +44,13 @@ def literal(value: Any) -> str:
         return str(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(literal(v) for v in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(masked_url(str(value)), ensure_ascii=False)
 
 
 def show(config: Config) -> str:
     """Return the effective configuration as TOML; comments say where each value comes from."""
     file = config.file
-    name = str(config.path) if config.path else "no file"
+    name = masked_url(str(config.path)) if config.path else "no file"
     lines = [f"# effective configuration ({name})", ""]
     lines += [_line(k, getattr(file, k), config.origins.get(k)) for k in ("ledger", "pair")]
     if file.pair is None and config.endpoint_a and config.endpoint_b:
@@ -100,13 +101,21 @@ def _tables(config: Config) -> Iterator[str]:
 
 def show_json(config: Config) -> dict[str, Any]:
     """Return the effective configuration as plain values; passwords are only said to be set."""
-    plain: dict[str, Any] = msgspec.to_builtins(config.file)
+    plain: dict[str, Any] = _without_urls(msgspec.to_builtins(config.file))
     for side, endpoint in (("a", config.endpoint_a), ("b", config.endpoint_b)):
         plain[side] = None if endpoint is None else _endpoint_json(endpoint)
     if config.endpoint_a and config.endpoint_b:
         plain["pair"] = config.pair_id
-    path = str(config.path) if config.path else None
+    path = masked_url(str(config.path)) if config.path else None
     return {"path": path, "config": plain, "origins": dict(config.origins)}
+
+
+def _without_urls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_urls(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_urls(inner) for inner in value]
+    return masked_url(value) if isinstance(value, str) else value
 
 
 def _endpoint_json(endpoint: Endpoint) -> dict[str, Any]:

@@ -192,15 +192,18 @@ _DSN_KEYS = {
 }
 
 
+_UNREADABLE = (
+    f"the URL cannot be read: write {EXAMPLE}, and percent-encode @ : / ? # in user and password"
+)
+
+
 def _url_fields(url: str) -> dict[str, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
         host = parts.hostname
     except ValueError:
-        raise ConfigError(
-            f"the URL cannot be read: write {EXAMPLE}, and percent-encode @ : / ? # in user and password"
-        ) from None
+        raise ConfigError(_UNREADABLE) from None
     if parts.scheme not in SCHEMES:
         raise ConfigError(f"unknown scheme {parts.scheme!r} in a URL: write {EXAMPLE}")
     if parts.fragment or "#" in url:
@@ -220,6 +223,8 @@ def _url_fields(url: str) -> dict[str, str]:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         option = name.replace("_", "-").lower()
         if option not in _URL_OPTIONS:
+            if "@" in parts.query:  # it may be the rest of a password
+                raise ConfigError(_UNREADABLE)
             raise ConfigError(
                 f"unknown option {name!r} in the URL of {fields.get('host', 'a side')}: "
                 f"use {', '.join(sorted(_URL_OPTIONS))}"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from syncer.cli import options, output
 from syncer.cli.commands.status import config_option
+from syncer.cli.masking import masked
 from syncer.cli.shape import Command, Group
 from syncer.core.explain import explain
 from syncer.core.lint import depends_on_timing
@@ -59,7 +60,7 @@ def explain_command(table: str, **given: Any) -> int:
     No server is asked; whether the columns exist, and can be NULL, is seen when a run starts.
     """
     database, dot, name = table.partition(".")
-    if not dot or not database or not name:
+    if not dot or not database or not name or masked(table, [table]) != table:
         raise ConfigError(f"{table!r} is no table: name it as database.table")
     config = options.load(given, need_pair=False, log_in=False)
     policy = config.policy_for(TableName(database, name))
