@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncer.ledger import ConflictEntry, ConflictRecord, Ledger
-    from syncer.ledger.records import Restoration, RestorationRecord, Wanted
+    from syncer.ledger.records import Restoration, RestorationRecord
     from syncer.ledger.selector import Match
 
 PAGE = 1000
@@ -83,7 +83,7 @@ def count_open(ledger: Ledger) -> int:
 
 
 def _key(record: ConflictRecord) -> str:
-    return _key_text(record.entry.key)
+    return key_text(record.entry.key)
 
 
 def _winner(winner: Side | None) -> Text:
@@ -100,8 +100,10 @@ def _won(record: ConflictRecord) -> Text:
     return Text("both: one row was made of them" if made else "nobody: it waits for a person")
 
 
-def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
-    """Print one line per conflict."""
+def print_list(
+    records: list[ConflictRecord], open_: int, status: str, waits: Mapping[int, str]
+) -> None:
+    """Print one line per conflict; *waits*: the answers that wait, in words."""
     console = output.out()
     if records:
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -110,6 +112,8 @@ def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
             table.add_column(
                 name, no_wrap=name in {"detected", "status", "kind", "won"}, overflow="fold"
             )
+        if waits:
+            table.add_column("next run", overflow="fold")
         for record in records:
             entry = record.entry
             table.add_row(
@@ -121,6 +125,7 @@ def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
                 _key(record),
                 _winner(entry.winner),
                 entry.rule,
+                *([Text(waits.get(record.conflict_id, ""), "cyan")] if waits else []),
             )
         console.print(table)
     else:
@@ -129,8 +134,10 @@ def print_list(records: list[ConflictRecord], open_: int, status: str) -> None:
         console.print(Text(f"{text.plural(open_, 'conflict')} open", "yellow"))
 
 
-def print_record(record: ConflictRecord, asked: RestorationRecord | None = None) -> None:
-    """Print one conflict: what happened, then both rows with the differing columns marked; *asked*: its revert, if any."""
+def print_record(
+    record: ConflictRecord, asked: RestorationRecord | None = None, waits: Sequence[str] = ()
+) -> None:
+    """Print one conflict: what happened, then both rows with the differing columns marked; *asked*: its revert; *waits*: its answer."""
     console = output.out()
     entry = record.entry
     console.print(
@@ -180,6 +187,8 @@ def print_record(record: ConflictRecord, asked: RestorationRecord | None = None)
         facts.add_row(name, shown)
     if entry.note:
         facts.add_row("note", entry.note)
+    for name, line in zip(("answer", *[""] * len(waits)), waits, strict=False):
+        facts.add_row(name, Text(line, "cyan"))
     if asked is not None:
         words = " ".join(filter(None, (asked.status.value, asked.note and f"({asked.note})")))
         facts.add_row("revert", words)
@@ -196,22 +205,23 @@ def beside(entry: ConflictEntry) -> list[tuple[str, Text]]:
     """Return what other rows have to do with the conflict, by name: those that are in its way, and keys that were one row's."""
     found: list[tuple[str, Text]] = []
     if entry.in_the_way:
-        keys = "; key ".join(map(_key_text, entry.in_the_way))
+        keys = "; key ".join(map(key_text, entry.in_the_way))
         found.append(("in the way", Text(f"{entry.table} key {keys}", "yellow")))
     changed = [
-        f"{side.value.upper()} {_key_text(old)} to {_key_text(new)}"
+        f"{side.value.upper()} {key_text(old)} to {key_text(new)}"
         for side in SIDES
         if (old := getattr(entry, f"{side.value}_old_key")) is not None
         and (new := getattr(entry, f"{side.value}_new_key")) is not None
     ]
     if entry.kept_key is not None:
-        found.append(("kept", Text(f"the other row, as key {_key_text(entry.kept_key)}", "yellow")))
+        found.append(("kept", Text(f"the other row, as key {key_text(entry.kept_key)}", "yellow")))
     if changed:
         found.append(("key changed", Text(", ".join(changed), "yellow")))
     return found
 
 
-def _key_text(key: Sequence[str]) -> str:
+def key_text(key: Sequence[str]) -> str:
+    """Return a key as it is printed."""
     return text.printable(", ".join(key))
 
 
@@ -267,66 +277,6 @@ def _cell(cell: str | None, absent: bool, *, differs: bool) -> Text:
     if cell is None:
         return Text("(not kept)", "dim")
     return Text(text.printable(cell), "yellow" if differs else "")
-
-
-def taken(takes: Sequence[tuple[ConflictRecord, Wanted]]) -> list[dict[str, object]]:
-    """Return what was asked for as the commands' JSON says it."""
-    found: list[dict[str, object]] = []
-    for record, one in takes:
-        said: dict[str, object] = {"conflict_id": record.conflict_id, "take": one.word}
-        if one.until is not None:
-            said["until"] = one.until
-        if one.merge:
-            said["else"] = None if one.side is None else one.side.value
-        found.append(said)
-    return found
-
-
-def _outcome(record: ConflictRecord, one: Wanted, *, dry_run: bool) -> str:
-    """Say what is to become of a conflict, in words."""
-    from syncer.service.oversize import SIZE
-
-    entry = record.entry
-    if entry.path == SIZE:
-        return f"it {'would be' if dry_run else 'is'} decided anew"
-    if one.skip:
-        also = "" if one.until is None else f" until {text.moment(one.until)}"
-        return f"the difference {'would be' if dry_run else 'is'} accepted{also}"
-    if one.word == "hold":
-        return f"it {'would be' if dry_run else 'is'} opened again"
-    if one.merge:
-        also = "" if one.side is None else f", side {one.side} where both changed a column"
-        return f"both rows {'would be' if dry_run else 'are'} merged{also}"
-    side = one.side or Side.A
-    image = entry.a_image if side is Side.A else entry.b_image
-    what = "the row" if image is not None else "the absence"
-    return f"{what} of side {side} {'would go' if dry_run else 'goes'} to side {side.other}"
-
-
-def print_asked(
-    takes: Sequence[tuple[ConflictRecord, Wanted]],
-    left: Sequence[tuple[ConflictRecord, str]],
-    *,
-    dry_run: bool,
-) -> None:
-    """Print one line per answered conflict, what goes where, then one for each that was left, and why."""
-    console = output.out()
-    for record, one in takes:
-        outcome = _outcome(record, one, dry_run=dry_run)
-        console.print(
-            f"{record.conflict_id}: {record.entry.table} {_key(record)}: {outcome}",
-            markup=False,
-            highlight=False,
-        )
-    for record, why in left:
-        line = f"{record.conflict_id}: {record.entry.table} {_key(record)}: left: {why}"
-        console.print(Text(line, "yellow"))
-    if not takes:
-        console.print("nothing to decide")
-    elif not dry_run:
-        console.print(
-            "a running syncer does it within a second, else the next `syncer run`", style="dim"
-        )
 
 
 def print_left(left: Mapping[int, str], held: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -25,6 +25,8 @@ from syncer.ledger.wants import wanted
 FORMAT = 1
 SHOWN = 60
 """Characters of a value that are shown."""
+
+NO_ANSWERS: Mapping[int, str] = {}
 
 Take = Literal["a", "b", "newest", "merge", "hold"]
 Else = Literal["a", "b", "newest"]
@@ -70,7 +72,7 @@ class Planned(msgspec.Struct, frozen=True):
 
     Attributes:
         takes: what is to be asked.
-        held: those that stay as they are because the plan says so.
+        held: those that stay held because the plan says so: an answer that waits is to be withdrawn.
         left: those that cannot be carried out: their number, and why.
     """
 
@@ -85,8 +87,10 @@ def fingerprint(entry: ConflictEntry) -> str:
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
 
-def render(records: Sequence[ConflictRecord], pair: str, now: float) -> str:
-    """Return the plan of *records*, each on hold, with what a person has to see as comments."""
+def render(
+    records: Sequence[ConflictRecord], pair: str, now: float, waits: Mapping[int, str] = NO_ANSWERS
+) -> str:
+    """Return the plan of *records*, each on hold, with what a person has to see as comments; *waits*: answers that wait, in words."""
     made = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     lines = [
         f"# {len(records)} conflicts, exported {made}. Set take, then: syncer conflicts apply FILE (--dry-run shows what it does)",
@@ -102,7 +106,12 @@ def render(records: Sequence[ConflictRecord], pair: str, now: float) -> str:
         '# take = "a"',
     ]
     for record in records:
-        lines += ["", *_comments(record), "[[conflict]]", f"id = {record.conflict_id}"]
+        lines += ["", *_comments(record)]
+        if (said := waits.get(record.conflict_id)) is not None:
+            lines.append(
+                f"#   an answer waits: {said}; what this plan takes or holds goes before it"
+            )
+        lines += ["[[conflict]]", f"id = {record.conflict_id}"]
         lines += [f'seen = "{fingerprint(record.entry)}"', '# take = "a"']
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ process that has the ledger keeps all that it has in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from syncer.errors import LedgerError, LedgerIncompatible
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
-from syncer.ledger.records import ConflictEntry, ConflictStatus
+from syncer.ledger.records import ConflictEntry, ConflictStatus, Wanted
 from syncer.ledger.store import connect, migrations, translate
 
 PREFIX = "resolve."
@@ -48,6 +48,24 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self) -> bool:
         """It is to be held, whatever was said before."""
         return self.take is None and not self.merge and not self.skip
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is to become of the conflict."""
+        return Wanted(self.take, merge=self.merge, skip=self.skip, until=self.until)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """
+    What has become of answers that were given.
+
+    Attributes:
+        left: those that were left since their conflict is not held any more, in the order given.
+        replaced: answers that waited, and do no longer: another one took their place, or they were withdrawn.
+    """
+
+    left: tuple[int, ...] = ()
+    replaced: Mapping[int, Resolution] = {}
 
 
 class AskedConflict(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +99,7 @@ class Requests(Journal):
                 found.append(
                     AskedConflict(
                         conflict_id=number,
-                        resolution=msgspec.json.decode(text, type=Resolution),
+                        resolution=_decode(text),
                         table_id=keys[0][0],
                         keys=tuple(key for _, key in keys),
                         entry=entry,
@@ -92,38 +110,74 @@ class Requests(Journal):
                 db.executemany(jq.DROP_META, [(name,) for name in stale])
         return found
 
+    def answers(self) -> dict[int, Resolution]:
+        """Return the answers that wait to be carried out, by conflict."""
+        with self._reading() as db:
+            rows = db.execute(jq.REQUESTS, (PREFIX, PREFIX + "~"))
+            found = {int(name.removeprefix(PREFIX)): _decode(text) for name, text in rows}
+            return {number: said for number, said in found.items() if _answerable(db, number)}
+
     def forget_request(self, conflict_id: int) -> None:
         """Drop an answer that cannot be carried out."""
         with self._writing() as db:
             db.execute(jq.DROP_META, (f"{PREFIX}{conflict_id}",))
 
 
-def ask(path: Path, answers: Mapping[int, Resolution], *, strict: bool = True) -> list[int]:
+def ask(
+    path: Path,
+    answers: Mapping[int, Resolution],
+    *,
+    withdrawn: Collection[int] = (),
+    strict: bool = True,
+    dry_run: bool = False,
+) -> Asked:
     """
     Answer held and skipped conflicts, beside a running syncer or without one, in one transaction.
 
     Args:
+        withdrawn: conflicts whose answer no longer counts, where one waits; who said that it is to be held is left alone.
         strict: all of them or none; else those that are not held any more are left.
-
-    Returns:
-        The numbers that were left, in the order given; none where *strict*.
+        dry_run: say what would become of them, and write nothing.
 
     Raises:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: the file fails, or, where *strict*, one of them is not held.
     """
-    left = []
+    left, replaced = [], {}
     with requesting(path) as db:
         for number, answer in answers.items():
-            row = db.execute(jq.CONFLICT, (number,)).fetchone()
-            if row is None or row[1] not in ANSWERABLE:
+            if not _answerable(db, number):
                 if strict:
                     raise LedgerError(f"conflict {number} is not held: syncer conflicts list")
                 left.append(number)
                 continue
-            text = msgspec.json.encode(answer).decode()
-            db.execute(q.PUT_META, (f"{PREFIX}{number}", text))
-    return left
+            waits = _waiting(db, number)
+            if waits is not None and waits.wanted != answer.wanted:
+                replaced[number] = waits
+            if not dry_run:
+                text = msgspec.json.encode(answer).decode()
+                db.execute(q.PUT_META, (f"{PREFIX}{number}", text))
+        for number in withdrawn:
+            waits = _waiting(db, number)
+            if waits is None or waits.holds or not _answerable(db, number):
+                continue
+            replaced[number] = waits
+            if not dry_run:
+                db.execute(jq.DROP_META, (f"{PREFIX}{number}",))
+    return Asked(tuple(left), replaced)
+
+
+_decode = msgspec.json.Decoder(Resolution).decode
+
+
+def _answerable(db: sqlite3.Connection, number: int) -> bool:
+    row = db.execute(jq.CONFLICT, (number,)).fetchone()
+    return row is not None and row[1] in ANSWERABLE
+
+
+def _waiting(db: sqlite3.Connection, number: int) -> Resolution | None:
+    row = db.execute(q.GET_META, (f"{PREFIX}{number}",)).fetchone()
+    return None if row is None else _decode(row[0])
 
 
 @contextmanager

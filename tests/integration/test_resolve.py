@@ -83,5 +83,34 @@ def test_in_sync_says_how_many_differences_are_accepted(pair, database, product)
     assert syncer.until_in_sync()["message"] == "in sync"
 
 
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_plan_that_holds_withdraws_an_answer_that_waits(pair, database, product):
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+        "INSERT INTO t VALUES (1,'o'),(2,'o')",
+        db=database,
+    )
+    syncer = product()
+    syncer.until_in_sync()
+    pair.a.script("UPDATE t SET v='from a'", db=database)
+    pair.b.script("UPDATE t SET v='from b'", db=database)
+    syncer.until_in_sync(codes=(1,))
+    listed = conflicts(syncer, "list", "--json").must(1).document()["conflicts"]
+    numbers = {record["entry"]["key"][0]: record["conflict_id"] for record in listed}
+    conflicts(syncer, "export", "-o", "plan.toml").must(0)
+    conflicts(syncer, "resolve", *numbers.values(), "--take", "a").must(0)
+    plan = syncer.folder / "plan.toml"
+    plan.write_text(
+        plan.read_text().replace(f"id = {numbers['2']}\n", f"id = {numbers['2']}\ntake = 'b'\n")
+    )
+    done = conflicts(syncer, "apply", "plan.toml", "--json").must(0).document()
+    assert (done["held"], done["withdrawn"]) == ([numbers["1"]], [numbers["1"]])
+    syncer.until_in_sync(codes=(1,))
+    assert [c.key for c in syncer.conflicts("held")] == [("1",)]
+    found = oracle.read_pair(pair, database)["t"]
+    assert (found[0][1,], found[1][1,]) == ((1, "from a"), (1, "from b"))
+    assert found[0][2,] == found[1][2,] == (2, "from b")
+
+
 def conflicts(product, *words):
     return command("conflicts", *words, "--ledger", product.ledger, cwd=product.folder)

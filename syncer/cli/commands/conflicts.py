@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import getpass
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from syncer.cli import journal, options, output, text
+from syncer.cli import answers, journal, options, output, text
+from syncer.cli.answers import GONE
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from syncer.config.effective import Config
     from syncer.core.threeway import Groups
     from syncer.ledger import ConflictEntry, ConflictRecord, Ledger
     from syncer.ledger.records import Wanted
 
-GONE = "not held any more"
 STATUSES = ("open", "held", "pending", "applied", "skipped", "superseded", "reverted", "all")
 
 
@@ -155,11 +154,18 @@ def list_command(**given: Any) -> int:
     with open_ledger(given) as ledger:
         records = journal.select(ledger, given["status"], matches, given["limit"])
         open_ = journal.count_open(ledger)
+        said = ledger.answers()
     if given["as_json"]:
-        listed = [output.builtins(record) for record in records]
+        listed = [
+            output.builtins(record) | {"answer": answers.waiting(said.get(record.conflict_id))}
+            for record in records
+        ]
         output.document("conflicts list", {"open": open_, "conflicts": listed})
     else:
-        journal.print_list(records, open_, given["status"])
+        shown = {n: said[n] for record in records if (n := record.conflict_id) in said}
+        waits = {number: answers.words(one.wanted) for number, one in shown.items()}
+        journal.print_list(records, open_, given["status"], waits)
+        answers.print_waiting(list(shown.values()))
     return int(ExitCode.DIFFERENT if open_ else ExitCode.OK)
 
 
@@ -184,10 +190,13 @@ def show_command(**given: Any) -> int:
     with open_ledger(given) as ledger:
         record = _find(ledger, given["conflict_id"])
         asked = ledger.restoration_of(record.conflict_id)
+        said = ledger.answers().get(record.conflict_id)
     if given["as_json"]:
-        output.document("conflicts show", msgspec.structs.asdict(record), revert=asked)
+        more = {"revert": asked, "answer": answers.waiting(said)}
+        output.document("conflicts show", msgspec.structs.asdict(record), **more)
     else:
-        journal.print_record(record, asked)
+        waits = answers.waits(record, said) if said is not None else ()
+        journal.print_record(record, asked, waits)
     return int(ExitCode.OK)
 
 
@@ -222,7 +231,7 @@ syncer conflicts resolve 42 --take skip --for 7d
     type=click.Choice(["a", "b", "newest", "merge", "skip", "hold"]),
     required=True,
     help="The side whose row, or whose absence, goes to the other side; newest: where it was changed last, by commit time; merge: "
-    "of each column the value of the side that alone changed it; skip: the difference is accepted; hold: what was skipped is opened again.",
+    "of each column the value of the side that alone changed it; skip: the difference is accepted; hold: it stays held, whatever was said before; what was skipped is opened again.",
 )
 @click.option(
     "--else",
@@ -237,7 +246,9 @@ syncer conflicts resolve 42 --take skip --for 7d
     help="With --take skip: how long, as 12h or 7d, or until when; it is held again then.  [default: [journal] skip_days]",
 )
 @selector_options
-@click.option("--dry-run", is_flag=True, help="Show what would be asked.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be asked, or refused; nothing is written."
+)
 @config_option
 @options.ledger_option
 @options.output_options
@@ -252,6 +263,8 @@ def resolve_command(**given: Any) -> int:
 
     Works beside a running syncer and without one. It is carried out only if both rows still are what the journal shows:
     otherwise the conflict is held anew, to be looked at again. The journal keeps the losing row.
+
+    Until it is carried out it waits, which list and show say, and another answer takes its place.
     """
     from syncer.clock import SystemClock
     from syncer.ledger.wants import end_of_skip, wanted
@@ -290,45 +303,21 @@ def resolve_command(**given: Any) -> int:
             takes.append((record, answer))
         except ValueError as error:
             left.append((record, str(error)))
-    if not given["dry_run"]:
-        gone = ask_for(path, takes, now, strict=bool(numbers))
-        left += [(record, GONE) for record, _ in takes if record.conflict_id in gone]
-        takes = [one for one in takes if one[0].conflict_id not in gone]
+    said = answers.ask_for(path, takes, now, strict=bool(numbers), dry_run=given["dry_run"])
+    left += [(record, GONE) for record, _ in takes if record.conflict_id in said.left]
+    takes = [one for one in takes if one[0].conflict_id not in said.left]
     if given["as_json"]:
         asked = {
             "take": given["take"],
             "dry_run": given["dry_run"],
             "conflicts": [record.conflict_id for record, _ in takes],
-            "taken": journal.taken(takes),
+            "taken": answers.taken(takes, said.replaced),
             "left": [{"conflict_id": record.conflict_id, "reason": why} for record, why in left],
         }
         output.document("conflicts resolve", asked)
     else:
-        journal.print_asked(takes, left, dry_run=given["dry_run"])
+        answers.print_asked(takes, left, said.replaced, dry_run=given["dry_run"])
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)
-
-
-def ask_for(
-    path: Path, takes: Sequence[tuple[ConflictRecord, Wanted]], now: float, *, strict: bool
-) -> set[int]:
-    """Ask for what is to be taken; return the numbers that are not held any more."""
-    from syncer.ledger.requests import Resolution, ask
-
-    if not takes:
-        return set()
-    actor = getpass.getuser()
-    answers = {
-        record.conflict_id: Resolution(
-            take=one.side,
-            actor=actor,
-            asked_at=now,
-            merge=one.merge,
-            skip=one.skip,
-            until=one.until,
-        )
-        for record, one in takes
-    }
-    return set(ask(path, answers, strict=strict))
 
 
 def _find(ledger: Ledger, number: int) -> ConflictRecord:
@@ -394,10 +383,10 @@ def review_command(**given: Any) -> int:
     if lines:
         output.out().print("To ignore these for good, add to the configuration:\n", style="dim")
         output.out().print(lines, markup=False, highlight=False, soft_wrap=True)
-    gone = ask_for(path, takes, SystemClock().now(), strict=False)
-    left = [(record, GONE) for record, _ in takes if record.conflict_id in gone]
-    takes = [one for one in takes if one[0].conflict_id not in gone]
-    journal.print_asked(takes, left, dry_run=False)
+    said = answers.ask_for(path, takes, SystemClock().now())
+    left = [(record, GONE) for record, _ in takes if record.conflict_id in said.left]
+    takes = [one for one in takes if one[0].conflict_id not in said.left]
+    answers.print_asked(takes, left, said.replaced, dry_run=False)
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)
 
 

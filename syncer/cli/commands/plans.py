@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from syncer.cli import journal, options, output, text
+from syncer.cli import answers, journal, options, output, text
+from syncer.cli.answers import GONE
 from syncer.cli.commands.conflicts import (
-    GONE,
-    ask_for,
     group,
     open_ledger,
     open_with_groups,
@@ -64,7 +63,9 @@ def export_command(**given: Any) -> int:
     with open_ledger(given) as ledger:
         records = journal.select(ledger, "open", matches)[::-1]
         pair = ledger.summary().pair_id
-    plan = planfile.render(records, pair, now)
+        said = ledger.answers()
+    waits = {number: answers.words(one.wanted) for number, one in said.items()}
+    plan = planfile.render(records, pair, now, waits)
     target = given["target"]
     if given["as_json"] and target is None:
         raise click.UsageError("--json goes with --output")
@@ -107,13 +108,15 @@ syncer conflicts apply plan.toml
     metavar="FILE",
     help="A plan, as `conflicts export` writes it.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be asked.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be asked, or withdrawn; nothing is written."
+)
 @config_option
 @options.ledger_option
 @options.output_options
 def apply_command(**given: Any) -> int:
     """
-    Carry a plan file out: what it takes is asked for, what it holds stays held.
+    Carry a plan file out: what it takes is asked for, what it holds stays held, and an answer that waits there is withdrawn.
 
     A conflict that is no longer what was exported is left and named. A plan that cannot be read is refused whole.
     """
@@ -136,20 +139,21 @@ def apply_command(**given: Any) -> int:
                 f"{name}: it is a plan of pair {plan.pair!r}, the ledger is of {pair!r}"
             )
         found = planfile.decide(plan, rules, ledger.conflict, groups)
-    takes, left = list(found.takes), dict(found.left)
-    if not given["dry_run"]:
-        gone = ask_for(path, takes, now, strict=False)
-        left |= dict.fromkeys(sorted(gone), GONE)
-        takes = [one for one in takes if one[0].conflict_id not in gone]
+    left, held = dict(found.left), [record.conflict_id for record in found.held]
+    said = answers.ask_for(path, found.takes, now, withdrawn=held, dry_run=given["dry_run"])
+    left |= dict.fromkeys(sorted(said.left), GONE)
+    takes = [one for one in found.takes if one[0].conflict_id not in said.left]
     if given["as_json"]:
         document = {
             "dry_run": given["dry_run"],
-            "taken": journal.taken(takes),
-            "held": [record.conflict_id for record in found.held],
+            "taken": answers.taken(takes, said.replaced),
+            "held": held,
+            "withdrawn": [number for number in held if number in said.replaced],
             "left": [{"conflict_id": n, "reason": why} for n, why in left.items()],
         }
         output.document("conflicts apply", document)
     else:
-        journal.print_asked(takes, (), dry_run=given["dry_run"])
-        journal.print_left(left, len(found.held))
+        answers.print_asked(takes, (), said.replaced, dry_run=given["dry_run"])
+        answers.print_withdrawn(found.held, said.replaced, dry_run=given["dry_run"])
+        journal.print_left(left, len(held))
     return int(ExitCode.DIFFERENT if left else ExitCode.OK)

@@ -45,7 +45,7 @@ def test_all_answers_or_none(bench):
     with pytest.raises(LedgerError, match="conflict 99 is not held"):
         ask(bench.path, {number: ANSWER, 99: ANSWER})
     assert bench.ledger.asked() == []
-    assert ask(bench.path, {99: ANSWER, number: ANSWER}, strict=False) == [99]
+    assert ask(bench.path, {99: ANSWER, number: ANSWER}, strict=False).left == (99,)
     assert [asked.conflict_id for asked in bench.ledger.asked()] == [number]
 
 
@@ -54,6 +54,31 @@ def test_an_answer_that_cannot_be_carried_out_is_forgotten(bench):
     ask(bench.path, {number: ANSWER})
     bench.ledger.forget_request(number)
     assert bench.ledger.asked() == []
+
+
+def test_an_answer_that_waits_is_seen_replaced_and_withdrawn(bench):
+    number = held(bench, 1)
+    other = Resolution(take=A, actor="another", asked_at=6.0)
+    assert bench.ledger.answers() == {}
+    assert ask(bench.path, {number: ANSWER}).replaced == {}
+    assert ask(bench.path, {number: ANSWER}).replaced == {}, "the same answer again"
+    assert bench.ledger.answers() == {number: ANSWER}
+    assert ask(bench.path, {number: other}, dry_run=True).replaced == {number: ANSWER}
+    assert ask(bench.path, {}, withdrawn=[number], dry_run=True).replaced == {number: ANSWER}
+    assert bench.ledger.answers() == {number: ANSWER}
+    assert ask(bench.path, {number: other}).replaced == {number: ANSWER}
+    assert ask(bench.path, {}, withdrawn=[number, 99]).replaced == {number: other}
+    assert bench.ledger.answers() == {}
+    assert bench.ledger.asked() == []
+    assert ask(bench.path, {}, withdrawn=[number]).replaced == {}
+
+
+def test_a_dry_run_refuses_what_the_real_one_does(bench):
+    number = held(bench, 1)
+    bench.ledger.clear(bench.t, [1], bench.seq)
+    with pytest.raises(LedgerError, match=f"conflict {number} is not held"):
+        ask(bench.path, {number: ANSWER}, dry_run=True)
+    assert ask(bench.path, {number: ANSWER}, strict=False, dry_run=True).left == (number,)
 
 
 def test_no_ledger_is_made_for_an_answer(tmp_path):
