@@ -130,7 +130,7 @@ def check_grants(
         beats: heartbeats will be written there.
     """
     grants = read_grants(session)
-    account = _account(session)
+    account = account_of(session)
     monitor = session.flavor.monitor_privilege
     found = []
 
@@ -206,7 +206,8 @@ def _subject(database: str, names: list[str]) -> str:
     return f"{database}.{names[0]}{more}"
 
 
-def _account(session: Session) -> str:
+def account_of(session: Session) -> str:
+    """Return the account of a session as GRANT writes it."""
     user, _, host = str(session.query("SELECT CURRENT_USER()")[0][0]).rpartition("@")
     return f"{quote_text(user)}@{quote_text(host)}"
 

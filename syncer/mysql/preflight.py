@@ -18,7 +18,7 @@ from syncer.errors import StatementRefused
 from syncer.mysql.connection import Session
 from syncer.mysql.digests import row_digest
 from syncer.mysql.findings import Finding, Level
-from syncer.mysql.grants import check_grants
+from syncer.mysql.grants import account_of, check_grants
 from syncer.mysql.heartbeat import measure_clock
 from syncer.mysql.server_checks import ServerChecks
 from syncer.mysql.table_checks import (
@@ -177,15 +177,14 @@ def _replication(replica: Session, source: Session, settings: Mapping[str, str])
     """Native replication from *source* to *replica* would carry every change twice."""
     upstreams = _upstreams(replica)
     if upstreams is None:
+        privilege = "REPLICA MONITOR" if replica.flavor == "mariadb" else "REPLICATION CLIENT"
         return [
             _finding(
                 Level.WARNING,
                 "replication_unknown",
                 "replication",
                 "whether it replicates from the other side cannot be seen",
-                "GRANT REPLICA MONITOR"
-                if replica.flavor == "mariadb"
-                else "GRANT REPLICATION CLIENT",
+                f"GRANT {privilege} ON *.* TO {account_of(replica)};",
                 replica.side,
             )
         ]

@@ -8,7 +8,7 @@ from syncer.errors import StatementRefused
 from syncer.mysql.connection import Session
 from syncer.mysql.findings import Finding, Level
 from syncer.mysql.flavor import Flavor
-from syncer.mysql.grants import writes_when_read_only
+from syncer.mysql.grants import account_of, writes_when_read_only
 from syncer.mysql.introspect import OWN_SCHEMA
 
 SMALLEST_PACKET = 4 << 20
@@ -230,17 +230,27 @@ class ServerChecks:
                 "SET GLOBAL server_id to a number that no other server has",
             )
 
-    def _writable(self) -> None:
+    def _read_only(self) -> tuple[str, bool] | None:
+        """Return the setting that keeps everybody from writing, and whether an account may be exempt; None where none is on."""
         for name in ("super_read_only", "read_only"):
-            if self.settings.get(name, "OFF") not in {"OFF", "0"}:
-                self.add(
-                    Level.ERROR,
-                    "read_only",
-                    name,
-                    f"{name} is on: nothing can be written to this side",
-                    f"SET GLOBAL {name} = OFF; or make this side the source of a one-way sync",
-                )
-                return
+            value = self.settings.get(name, "OFF")
+            if value not in {"OFF", "0"}:
+                return name, name == "read_only" and value in {"ON", "1"}
+        return None
+
+    def _refuse_read_only(self, name: str, message: str, more: str) -> None:
+        fix = "SET GLOBAL read_only = OFF;"
+        if name == "super_read_only":
+            more = " super_read_only goes off with it"
+        self.add(Level.ERROR, "read_only", name, f"{name} is on: {message}", fix + more)
+
+    def _writable(self) -> None:
+        found = self._read_only()
+        if found is not None:
+            name, exempts = found
+            more = " or make this side the source of a one-way sync, with an account that is exempt from read_only"
+            message = "nothing can be written to this side"
+            self._refuse_read_only(name, message, more if exempts else "")
 
     def _loading(self) -> None:
         if not self.is_on("local_infile"):
@@ -254,25 +264,17 @@ class ServerChecks:
 
     def _markable(self) -> None:
         """A source is written to as well: the marker row (INV-13, INV-17). read_only refuses even locks on rows."""
-        for name in ("super_read_only", "read_only"):
-            value = self.settings.get(name, "OFF")
-            if value in {"OFF", "0"}:
-                continue
-            exempt = name == "read_only" and value in {"ON", "1"}
-            if exempt and writes_when_read_only(self._session):
-                return
-            privilege = (
-                "READ_ONLY ADMIN" if self._session.flavor is Flavor.MARIADB else "CONNECTION_ADMIN"
-            )
-            self.add(
-                Level.ERROR,
-                "read_only",
-                name,
-                f"{name} is on: no marker row can be written to syncer.marker, which a source needs too",
-                f"SET GLOBAL {name} = OFF;"
-                + (f" or GRANT {privilege} ON *.* to the account" if exempt else ""),
-            )
+        found = self._read_only()
+        if found is None:
             return
+        name, exempts = found
+        if exempts and writes_when_read_only(self._session):
+            return
+        mariadb = self._session.flavor is Flavor.MARIADB
+        privilege = "READ_ONLY ADMIN" if mariadb else "CONNECTION_ADMIN"
+        more = f" or GRANT {privilege} ON *.* TO {account_of(self._session)};" if exempts else ""
+        message = "no marker row can be written to syncer.marker, which a source needs too"
+        self._refuse_read_only(name, message, more)
 
     def _rest(self) -> None:
         size = int(self.settings.get("max_allowed_packet", "0"))

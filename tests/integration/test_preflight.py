@@ -213,6 +213,15 @@ def test_settings_are_put_right_by_name(opened, pair, side):
             server.script(f"SET GLOBAL {name} = {back}")
         assert code in codes(found), name
         assert code not in codes(check_side(opened[side], {})), name
+    if side is Side.A:
+        server.script("SET GLOBAL super_read_only = ON")
+        try:
+            [fix] = [f.fix for f in check_side(opened[side], {}) if f.code == "read_only"]
+            assert "one-way" not in fix, "it cannot be a source either"
+            server.script(fix.partition(";")[0])
+            assert "read_only" not in codes(check_side(opened[side], {}))
+        finally:
+            server.script("SET GLOBAL read_only = OFF")
     server.script("SET GLOBAL read_only = ON")
     try:
         assert "read_only" not in codes(check_side(opened[side], {}, target=False))
