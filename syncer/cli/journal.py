@@ -13,9 +13,9 @@ from syncer.core.side import SIDES, Side
 from syncer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from syncer.ledger import ConflictEntry, ConflictRecord, Ledger
+    from syncer.ledger import ConflictEntry, ConflictRecord, ConflictStatus, Ledger
     from syncer.ledger.records import Restoration, RestorationRecord
     from syncer.ledger.selector import Match
 
@@ -36,20 +36,37 @@ def select(
     ledger: Ledger, status: str, matches: Sequence[Match] = (), limit: int | None = None
 ) -> list[ConflictRecord]:
     """Return the newest conflicts of *status* (open, all, or one of the journal's) that all of *matches* accept."""
-    from syncer.ledger import ConflictStatus
-
-    if status == "all":
-        wanted = None
-    else:
-        wanted = ConflictStatus.HELD if status == "open" else ConflictStatus(status)
     found: list[ConflictRecord] = []
+    for record in _matching(ledger, status, matches):
+        found.append(record)
+        if len(found) == limit:
+            break
+    return found
+
+
+def count(ledger: Ledger, status: str, matches: Sequence[Match] = ()) -> int:
+    """Return how many conflicts *select* would find without a limit."""
+    if matches:
+        return sum(1 for _ in _matching(ledger, status, matches))
+    wanted = _status(status)
+    by_status = ledger.summary().conflicts
+    return sum(by_status.values()) if wanted is None else by_status.get(wanted, 0)
+
+
+def _matching(ledger: Ledger, status: str, matches: Sequence[Match]) -> Iterator[ConflictRecord]:
+    wanted = _status(status)
     before: int | None = None
     while page := ledger.conflicts(status=wanted, before=before, limit=PAGE):
-        found += [record for record in page if all(match(record) for match in matches)]
-        if limit is not None and len(found) >= limit:
-            return found[:limit]
+        yield from (record for record in page if all(match(record) for match in matches))
         before = page[-1].conflict_id
-    return found
+
+
+def _status(word: str) -> ConflictStatus | None:
+    from syncer.ledger import ConflictStatus
+
+    if word == "all":
+        return None
+    return ConflictStatus.HELD if word == "open" else ConflictStatus(word)
 
 
 def selectors(given: Mapping[str, Any], now: float) -> list[Match]:
@@ -75,13 +92,6 @@ def _any_of(matches: Sequence[Match]) -> Match:
     return lambda record: any(match(record) for match in matches)
 
 
-def count_open(ledger: Ledger) -> int:
-    """Return how many conflicts wait for a person."""
-    from syncer.ledger import ConflictStatus
-
-    return ledger.summary().conflicts.get(ConflictStatus.HELD, 0)
-
-
 def _key(record: ConflictRecord) -> str:
     return key_text(record.entry.key)
 
@@ -101,9 +111,9 @@ def _won(record: ConflictRecord) -> Text:
 
 
 def print_list(
-    records: list[ConflictRecord], open_: int, status: str, waits: Mapping[int, str]
+    records: list[ConflictRecord], status: str, waits: Mapping[int, str], *, chosen: bool
 ) -> None:
-    """Print one line per conflict; *waits*: the answers that wait, in words."""
+    """Print one line per conflict; *waits*: the answers that wait, in words; *chosen*: by selectors."""
     console = output.out()
     if records:
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -129,9 +139,18 @@ def print_list(
             )
         console.print(table)
     else:
-        console.print("no conflicts" if status == "all" else f"no {status} conflicts")
-    if open_ and status != "open":
-        console.print(Text(f"{text.plural(open_, 'conflict')} open", "yellow"))
+        none = "no conflicts" if status == "all" else f"no {status} conflicts"
+        console.print(f"{none} match" if chosen else none)
+
+
+def print_counts(shown: int, matching: int, open_: int) -> None:
+    """Print how many of the conflicts that match are shown, where not all are, and how many are open in all; 0: nothing."""
+    console = output.out()
+    if shown < matching:
+        line = f"{text.count(shown)} of {text.count(matching)} shown: --limit shows more"
+        console.print(Text(line, "yellow"))
+    if open_:
+        console.print(Text(f"{text.plural(open_, 'conflict')} open in all", "yellow"))
 
 
 def print_record(

@@ -7,6 +7,8 @@ An option sets one key of the configuration file and goes before it; the names a
 from __future__ import annotations
 
 import functools
+import getpass
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -375,10 +377,19 @@ def _limits(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 def _ask() -> dict[str, str]:
-    typed = {
-        side: click.prompt(
-            f"Password of side {side}", hide_input=True, default="", show_default=False, err=True
-        )
-        for side in ("a", "b")
-    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            typed = {side: _typed(side) for side in ("a", "b")}
+    except getpass.GetPassWarning:
+        raise click.UsageError(
+            "--ask-pass needs a terminal; without one: SYNCER_PASSWORD_A and SYNCER_PASSWORD_B, ?password-file=, or ~/.my.cnf"
+        ) from None
     return {side: password for side, password in typed.items() if password}
+
+
+def _typed(side: str) -> str:
+    asked: str = click.prompt(
+        f"Password of side {side}", hide_input=True, default="", show_default=False, err=True
+    )
+    return asked

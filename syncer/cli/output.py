@@ -30,11 +30,11 @@ LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": 
 SIDE_STYLES = {"a": "bold cyan", "b": "bold magenta"}
 
 
-def out() -> Console:
-    """Return a console on stdout; plain text where that is no terminal."""
+def out(*, folds: bool = False) -> Console:
+    """Return a console on stdout; plain text where that is no terminal. *folds*: to the terminal's width, into a pipe as well."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 1000  # a file or a pipe folds nothing
+    width = None if folds or sys.stdout.isatty() else 1000  # a file or a pipe folds nothing
     return Console(file=sys.stdout, highlight=False, width=width)
 
 

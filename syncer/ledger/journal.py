@@ -185,6 +185,12 @@ class Journal(Store):
             row = db.execute(jq.CONFLICT, (conflict_id,)).fetchone()
             return None if row is None else _record(row)
 
+    def applied_to(self, table: str, key: tuple[str, ...]) -> int | None:
+        """Return the entry that was applied last to a row; None where none was."""
+        with self._reading() as db:
+            row = db.execute(jq.APPLIED_TO, (table, _key_text(key))).fetchone()
+            return None if row is None else int(row[0])
+
 
 def _key_text(key: tuple[str, ...]) -> str:
     return msgspec.json.encode(key).decode()

@@ -45,6 +45,7 @@ UPDATE conflict SET applied_gtid = ? WHERE batch_id = ? AND applied_gtid IS NULL
 DROP_CONFLICT = "DELETE FROM conflict WHERE id = ?"
 CONFLICT_COLUMNS = "id, status, changed_at, batch_id, entry, pruned, applied_gtid"
 CONFLICT = f"SELECT {CONFLICT_COLUMNS} FROM conflict WHERE id = ?"
+APPLIED_TO = "SELECT max(id) FROM conflict WHERE table_name = ? AND key = ? AND status = 'applied' HAVING max(id) IS NOT NULL"
 COUNT_CONFLICTS = "SELECT status, count(*) FROM conflict GROUP BY status"
 
 

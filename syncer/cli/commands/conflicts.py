@@ -125,8 +125,8 @@ syncer conflicts list --kind update_delete --since 2h
 syncer conflicts list --where "column:price & !table:shop.log_* | a.total > 100"
 """,
     exits={
-        0: "no conflict is open",
-        1: "conflicts are open",
+        0: "no conflict that the selectors match is open",
+        1: "some are open, whatever --status and --limit show",
         2: "usage or configuration",
         5: "the ledger cannot be read",
     },
@@ -147,26 +147,38 @@ syncer conflicts list --where "column:price & !table:shop.log_* | a.total > 100"
 @options.ledger_option
 @options.output_options
 def list_command(**given: Any) -> int:
-    """List the conflicts of the journal, newest first."""
+    """
+    List the conflicts of the journal, newest first.
+
+    The exit code is about those that the selectors match, all of them where there are none.
+    """
     from syncer.clock import SystemClock
 
     matches = journal.selectors(given, SystemClock().now())
     with open_ledger(given) as ledger:
         records = journal.select(ledger, given["status"], matches, given["limit"])
-        open_ = journal.count_open(ledger)
+        matching = len(records)
+        if matching == given["limit"]:
+            matching = journal.count(ledger, given["status"], matches)
+        open_ = journal.count(ledger, "open")
+        theirs = journal.count(ledger, "open", matches) if matches else open_
         said = ledger.answers()
     if given["as_json"]:
         listed = [
             output.builtins(record) | {"answer": answers.waiting(said.get(record.conflict_id))}
             for record in records
         ]
-        output.document("conflicts list", {"open": open_, "conflicts": listed})
+        document = {"open": open_, "matching": matching, "conflicts": listed}
+        output.document("conflicts list", document)
     else:
         shown = {n: said[n] for record in records if (n := record.conflict_id) in said}
         waits = {number: answers.words(one.wanted) for number, one in shown.items()}
-        journal.print_list(records, open_, given["status"], waits)
+        journal.print_list(records, given["status"], waits, chosen=bool(matches))
+        journal.print_counts(
+            len(records), matching, open_ if matches or given["status"] != "open" else 0
+        )
         answers.print_waiting(list(shown.values()))
-    return int(ExitCode.DIFFERENT if open_ else ExitCode.OK)
+    return int(ExitCode.DIFFERENT if theirs else ExitCode.OK)
 
 
 @group.command(
@@ -327,6 +339,16 @@ def _find(ledger: Ledger, number: int) -> ConflictRecord:
     return record
 
 
+def _applied_since(ledger: Ledger, record: ConflictRecord) -> str:
+    """Name the decision that was applied to the row of a conflict which was superseded; "" where none was."""
+    from syncer.ledger import ConflictStatus
+
+    if record.status is not ConflictStatus.SUPERSEDED:
+        return ""
+    number = ledger.applied_to(record.entry.table, record.entry.key)
+    return "" if number is None else f", and of this row that is {number}"
+
+
 @group.command(
     "review",
     cls=Command,
@@ -445,7 +467,7 @@ def revert_command(**given: Any) -> int:
             try:
                 asked.append(revert(record, actor, take))
             except ValueError as error:
-                left[number] = str(error)
+                left[number] = f"{error}{_applied_since(ledger, record)}"
     if asked and not given["dry_run"]:
         ask_back(path, asked, SystemClock().now())
     if given["as_json"]:

@@ -77,14 +77,14 @@ def explain_command(table: str, **given: Any) -> int:
             },
         )
         return int(ExitCode.OK)
-    console = output.out()
+    console = output.out(folds=True)
     said = [f"{key} = {value}" for key, value in _modifiers(policy).items() if value is not None]
     # As Text: a rule may hold what the console would take for markup or an emoji.
-    console.print(
-        Text(f"{table}: {show_chain(policy.chain)}   ({', '.join(said)})"), soft_wrap=True
-    )
-    lines = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for title in ("conflict", "found", "on both sides", "by"):
+    console.print(Text(f"{table}: {show_chain(policy.chain)}   ({', '.join(said)})"))
+    lines = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    longest = max(len(word) for one in outcomes for word in f"{', '.join(one.kinds)},".split())
+    lines.add_column("conflict", overflow="fold", min_width=longest)
+    for title in ("found", "on both sides", "by"):
         lines.add_column(title, overflow="fold")
     shown: tuple[str, ...] = ()
     for one in outcomes:
@@ -96,7 +96,7 @@ def explain_command(table: str, **given: Any) -> int:
         "What a target refuses for any other reason, and what a guard withholds, is held whatever the rule."
     )
     for label in labels:
-        console.print(Text(f"depends on when changes are compared: {label}"), soft_wrap=True)
+        console.print(Text(f"depends on when changes are compared: {label}"))
     return int(ExitCode.OK)
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -130,8 +132,46 @@ def test_conflicts_list_for_machines(syncer, ledger_path):
 def test_conflicts_are_filtered(syncer, ledger_path, options, keys):
     result = syncer("conflicts", "list", "--json", *options)
     assert [c["entry"]["key"][0] for c in result.json["conflicts"]] == keys
-    assert result.code == 1
-    assert syncer("conflicts", "list", *options).code == 1
+    # The exit code is about open conflicts that the selectors match, whatever --status and --limit show.
+    chosen = [
+        word for word in options if word not in {"--limit", "1", "--status", "applied", "all"}
+    ]
+    code = 1 if keys or not chosen else 0
+    assert result.code == code
+    shown = syncer("conflicts", "list", *options)
+    assert shown.code == code
+    assert ("2 conflicts open in all" in shown.out) == bool(chosen or "--status" in options)
+    if not keys:
+        assert ("conflicts match" in shown.out) == bool(chosen)
+
+
+def test_a_list_that_was_cut_says_so(syncer, ledger_path):
+    shown = syncer("conflicts", "list", "--limit", "1").out
+    assert "1 of 2 shown: --limit shows more" in shown
+    found = syncer("conflicts", "list", "--limit", "1", "--json").json
+    assert (found["matching"], len(found["conflicts"])) == (2, 1)
+    assert "shown" not in syncer("conflicts", "list", "--limit", "2").out
+    chosen = ("--where", "a.city = Rome", "--status", "all", "--limit", "1")
+    assert "1 of 2 shown" in syncer("conflicts", "list", *chosen).out
+    one = syncer("conflicts", "list", "--table", "crm.*", "--limit", "1", "--json").json
+    assert (one["open"], one["matching"], len(one["conflicts"])) == (2, 1, 1)
+
+
+def test_a_revert_of_what_was_superseded_names_what_was_applied(syncer):
+    with Ledger.open("syncer.db", pair_id="p", identity={}, clock=SystemClock()) as ledger:
+        table = ledger.table_id(TableName("shop", "orders"))
+        for key in (1, 2):
+            [number] = ledger.journal_held([entry(str(key))])
+            ledger.hold(table, [key], number, dict.fromkeys(Side, 0))
+            ledger.clear(table, [key], dict.fromkeys(Side, 7))
+        won = entry("1", winner=Side.A)
+        item = IntentItem(table_id=table, keys=(1,), action=Op.UPDATE, present=True, conflict=won)
+        ledger.begin_batches([Batch(batch_id=1, target=Side.B, lower={}, items=(item,))])
+        ledger.finish(1, {0})
+    left = syncer("conflicts", "revert", "1", "2").out
+    said = "it is superseded: only what was applied can be reverted"
+    assert f"1: left: {said}, and of this row that is 3\n" in left
+    assert f"2: left: {said}\n" in left
 
 
 def test_many_are_resolved_at_once_and_what_cannot_be_is_named(syncer, ledger_path):
@@ -289,6 +329,18 @@ def test_ask_pass_asks_for_both(syncer, monkeypatch):
     assert next(answers, None) is None
 
 
+def test_ask_pass_without_a_terminal_is_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "syncer", "check", *URLS, "--ask-pass"],
+        capture_output=True, text=True, check=False, start_new_session=True, stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("syncer: error: --ask-pass needs a terminal")
+    assert "SYNCER_PASSWORD_A" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_password_that_everybody_can_read_is_warned_of(syncer, tmp_path):
     (tmp_path / "syncer.toml").write_text(f"[a]\nurl = '{URLS[0]}'\n[b]\nurl = '{URLS[1]}'\n")
     (tmp_path / "syncer.toml").chmod(0o644)
@@ -408,6 +460,23 @@ def test_a_policy_is_explained_in_words_and_for_machines(syncer, tmp_path):
         assert refused.code == 2
         assert message in refused.err
         assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_policy_keeps_to_the_width_of_the_terminal(syncer, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rule = (
+        "--rule",
+        "column_merge then newest:updated_at then prefer:b",
+        "--on-delete",
+        "hold",
+        "--on-tie",
+        "a",
+    )
+    shown = syncer("policy", "explain", "shop.orders", *rule)
+    assert shown.code == 0
+    assert max(map(len, shown.out.splitlines())) <= width
+    assert "key_change_collision" in shown.out, "no word of a kind is broken"
 
 
 def test_an_undo_names_its_rows_and_asks_for_them(syncer, tmp_path):
