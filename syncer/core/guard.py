@@ -96,7 +96,8 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
         amount: how many writes were counted, those of the window included.
         reason: the limit that they exceed, in words.
         since: seconds since the epoch.
-        left: how many more go through once a person has agreed; None until then.
+        waiting: how many of them were still to be written.
+        left: how many more go through once a person has agreed, less than none where more were written; None until then.
     """
 
     table_id: int
@@ -105,6 +106,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     reason: str
     since: float
+    waiting: int = 0
     left: int | None = None
 
     @property

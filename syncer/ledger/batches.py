@@ -15,6 +15,7 @@ from syncer.core.side import Side
 from syncer.errors import LedgerError
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
+from syncer.ledger import stop_queries as sq
 from syncer.ledger.journal import TOP_ID, Journal
 from syncer.ledger.ranges import key_bounds
 from syncer.ledger.records import (
@@ -133,7 +134,7 @@ class Batches(Journal, Spans):
         self, batch_id: int, written: Collection[int], kept: Mapping[int, int] = NONE_KEPT
     ) -> None:
         """
-        Close an intent whose transaction is committed, in one transaction (INV-11).
+        Close an intent whose transaction is committed, in one transaction (INV-11); agreements to mass changes are the less by it.
 
         It does not wait for the disk: where a power failure takes it away, the intent is open again, and its target, which was
         sent nothing since, is asked (INV-13).
@@ -172,10 +173,17 @@ class Batches(Journal, Spans):
             for (table_id, merged), present in keys.items():
                 self._clear_marks(table_id, list(present), others if merged else lower, present)
                 self._settle_holds(table_id, list(present), now)
+            self._take_off(target, [items[place] for place in done])
             self._keep([items[place].undo for place in sorted(done)], batch_id, now)
             db.execute(jq.FINISH_BATCH, (batch_id,))
             db.execute(jq.DROP_DONE, (batch_id,))
             db.execute(q.CONFIRM, (target.value, batch_id))
+
+    def _take_off(self, target: Side, written: Sequence[_Item]) -> None:
+        """Take *written* off what people have agreed to."""
+        for table_id, op in self._db.execute(sq.AGREEMENTS, (target.value,)).fetchall():
+            count = sum(one.table_id == table_id and one.action.value == op for one in written)
+            self._db.execute(sq.TAKE_OFF, (count, table_id))
 
     def _keep(self, undo: Sequence[bytes | None], batch_id: int, now: float) -> None:
         """Keep what brings the rows back that were overwritten; the oldest go where there are too many."""

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 # --- stopped tables --------------------------------------------------------------------------------------------------
 
-STOPS = "SELECT table_id, target, op, amount, reason, since, left FROM stop ORDER BY since"
+STOPS = "SELECT table_id, target, op, amount, reason, since, waiting, left FROM stop ORDER BY since"
 PUT_STOP = """
-REPLACE INTO stop (table_id, target, op, amount, reason, since, left) VALUES (?, ?, ?, ?, ?, ?, ?)
+REPLACE INTO stop (table_id, target, op, amount, reason, since, waiting) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 DROP_STOP = "DELETE FROM stop WHERE table_id = ?"
-CONFIRM_STOP = """
-UPDATE stop SET left = coalesce(left, amount)
-WHERE table_id = (SELECT id FROM tables WHERE database = ? AND name = ?)
+ASKED = """
+SELECT s.table_id, s.target, s.op, s.waiting, s.left FROM stop s JOIN tables t ON t.id = s.table_id WHERE t.database = ? AND t.name = ?
 """
+CONFIRM_STOP = "UPDATE stop SET left = ?, upto_a = ?, upto_b = ? WHERE table_id = ?"
+AGREEMENTS = "SELECT table_id, op FROM stop WHERE target = ? AND left IS NOT NULL"
+TAKE_OFF = "UPDATE stop SET left = left - ? WHERE table_id = ?"
+_AGREED_ON = (
+    "table_id = s.table_id AND first_seq <= CASE side WHEN 'a' THEN s.upto_a ELSE s.upto_b END"
+)
+AGREED = f"""
+SELECT CASE
+  WHEN EXISTS (SELECT 1 FROM span WHERE {_AGREED_ON}) THEN left
+  ELSE min(left, (SELECT count(*) FROM point WHERE id > 0 AND {_AGREED_ON})
+    + (SELECT coalesce(sum((high - low) / step + 1), 0) FROM run WHERE {_AGREED_ON})) END
+FROM stop s WHERE table_id = ? AND left > 0
+"""
+"""No more than what was marked before the agreement and still is; nobody knows how many keys a range has."""
 COUNT_CHANGED = """
 SELECT
   (SELECT count(*) FROM point WHERE table_id = :table_id AND side = :side AND id > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Stops(Ranges):
     """The part of the ledger that keeps stopped tables; their marks are not claimed until a person agrees."""
 
     def stop_table(self, stop: Stop) -> None:
-        """Let the marks of a table wait until ``confirm_stop``, or until ``end_stop``."""
+        """Let the marks of a table wait until ``confirm``, or until ``end_stop``; an agreement to what was counted before is over."""
         with self._writing(durable=True) as db:
             db.execute(
                 sq.PUT_STOP,
@@ -39,7 +40,7 @@ class Stops(Ranges):
                     stop.amount,
                     stop.reason,
                     stop.since,
-                    stop.left,
+                    stop.waiting,
                 ),
             )
 
@@ -47,6 +48,17 @@ class Stops(Ranges):
         """Return the stopped tables by id, and those that a person let go on, until what was counted is through."""
         with self._reading() as db:
             return {row[0]: _stop(row) for row in db.execute(sq.STOPS)}
+
+    def agreed(self, table_id: int) -> int:
+        """
+        Return how many more writes a person's agreement is good for; 0 where there is none.
+
+        What was written under it is taken off by ``finish``; and where no range is left of those that were to be compared then, it is
+        good for no more keys than were marked then and still are.
+        """
+        with self._reading() as db:
+            row = db.execute(sq.AGREED, (table_id,)).fetchone()
+            return 0 if row is None else int(row[0])
 
     def end_stop(self, table_id: int) -> None:
         """The table flows as if it had never been stopped."""
@@ -59,13 +71,8 @@ class Stops(Ranges):
 
         A key that is deleted in a TRUNCATE and known by now counts as deleted; one inserted and changed counts as no update.
         """
-        reason = Reason.TRUNCATE.value if op is Op.DELETE else ""
         with self._reading() as db:
-            row = db.execute(
-                sq.COUNT_CHANGED,
-                {"table_id": table_id, "side": side.value, "op": op.value, "reason": reason},
-            ).fetchone()
-            return int(row[0])
+            return _changed(db, table_id, side, op)
 
     def marked_so_far(self) -> int:
         """Return a number that grows by at least one for every key that is marked, whatever becomes of the mark."""
@@ -79,15 +86,7 @@ class Stops(Ranges):
         A key that lies under a mark of its own and under a run of the other side is not counted.
         """
         with self._reading() as db:
-            count = int(db.execute(sq.DELETED_TWICE, (table_id,)).fetchone()[0])
-            rows = db.execute(sq.DELETED_RUNS, (table_id, RUNS_MOST + 1)).fetchall()
-        if len(rows) > RUNS_MOST:
-            return count
-        runs = {
-            side.value: [Progression(*row[1:]) for row in rows if row[0] == side] for side in SIDES
-        }
-        both = (progression.intersect(a, b) for a in runs["a"] for b in runs["b"])
-        return count + sum(one.size for one in both if one is not None)
+            return _deleted_twice(db, table_id)
 
     def is_truncated(self, table_id: int, side: Side, after: int = -1) -> bool:
         """Say whether a TRUNCATE of *side* behind transaction *after* has not been looked at whole yet."""
@@ -133,8 +132,30 @@ class Stops(Ranges):
             db.execute(sq.DROP_REJECTION, (one.table_id, one.target.value, one.op.value))
 
 
-def _stop(row: tuple[int, str, str, int, str, float, int | None]) -> Stop:
-    table_id, target, op, amount, reason, since, left = row
+def _changed(db: sqlite3.Connection, table_id: int, side: Side, op: Op) -> int:
+    reason = Reason.TRUNCATE.value if op is Op.DELETE else ""
+    about = {"table_id": table_id, "side": side.value, "op": op.value, "reason": reason}
+    return int(db.execute(sq.COUNT_CHANGED, about).fetchone()[0])
+
+
+def _deleted_twice(db: sqlite3.Connection, table_id: int) -> int:
+    count = int(db.execute(sq.DELETED_TWICE, (table_id,)).fetchone()[0])
+    rows = db.execute(sq.DELETED_RUNS, (table_id, RUNS_MOST + 1)).fetchall()
+    if len(rows) > RUNS_MOST:
+        return count
+    runs = {side.value: [Progression(*row[1:]) for row in rows if row[0] == side] for side in SIDES}
+    both = (progression.intersect(a, b) for a in runs["a"] for b in runs["b"])
+    return count + sum(one.size for one in both if one is not None)
+
+
+def _read_upto(db: sqlite3.Connection, side: Side) -> int:
+    """Return the number of the last transaction of *side* that is in the ledger."""
+    row = db.execute(q.POSITION, (side.value,)).fetchone()
+    return 0 if row is None else msgspec.json.decode(row[0], type=StreamPosition).seq
+
+
+def _stop(row: tuple[int, str, str, int, str, float, int, int | None]) -> Stop:
+    table_id, target, op, amount, reason, since, waiting, left = row
     return Stop(
         table_id=table_id,
         target=Side(target),
@@ -142,6 +163,7 @@ def _stop(row: tuple[int, str, str, int, str, float, int | None]) -> Stop:
         amount=amount,
         reason=reason,
         since=since,
+        waiting=waiting,
         left=left,
     )
 
@@ -174,11 +196,16 @@ def reject(path: Path, tables: list[TableName], actor: str) -> None:
             if row is None:
                 raise LedgerError(f"table {name} is not stopped: syncer guard list")
             table_id, target, op, since = row
-            source = Side(target).other.value
-            (text,) = db.execute(q.POSITION, (source,)).fetchone()
-            upto = msgspec.json.decode(text, type=StreamPosition).seq
+            source = Side(target).other
+            upto = _read_upto(db, source)
             db.execute(sq.PUT_REJECTION, (table_id, target, op, upto, actor, since))
-            about = {"table_id": table_id, "side": source, "op": op, "upto": upto, "since": since}
+            about = {
+                "table_id": table_id,
+                "side": source.value,
+                "op": op,
+                "upto": upto,
+                "since": since,
+            }
             db.execute(sq.OPEN_REJECTED, about)
             db.execute(sq.DROP_STOP, (table_id,))
 
@@ -187,12 +214,22 @@ def confirm(path: Path, tables: list[TableName]) -> None:
     """
     Let stopped tables go on once, beside a running syncer or without one; all of them or none.
 
+    What waits by now goes through; what comes later is not part of it. A second agreement changes nothing.
+
     Raises:
         LedgerIncompatible: another version of syncer made the ledger.
         LedgerError: the file fails, or one of *tables* is not stopped.
     """
     with requesting(path) as db:
         for name in tables:
-            done = db.execute(sq.CONFIRM_STOP, (name.database, name.name))
-            if not done.rowcount:
+            row = db.execute(sq.ASKED, (name.database, name.name)).fetchone()
+            if row is None:
                 raise LedgerError(f"table {name} is not stopped: syncer guard list")
+            table_id, target, op, waiting, left = row
+            if left is not None:
+                continue
+            marked = _changed(db, table_id, Side(target).other, Op(op))
+            if Op(op) is Op.DELETE:
+                marked -= _deleted_twice(db, table_id)
+            upto = (_read_upto(db, side) for side in SIDES)
+            db.execute(sq.CONFIRM_STOP, (max(waiting, marked), *upto, table_id))

@@ -55,6 +55,12 @@ class Amounts:
         if at in self._windows:
             self._windows[at].add(self._clock.monotonic(), count)
 
+    def went(self, table_id: int, target: Side, count: int) -> None:
+        """Take *count* rows that were deleted off what is known of the table, whoever agreed to that."""
+        known = self._rows.get((table_id, target))
+        if known is not None:
+            self._rows[table_id, target] = known[0], max(0, known[1] - count)
+
     def written(self, at: At, window_s: float) -> int:
         """Return what was written within the window."""
         return self._windows.setdefault(at, Window()).total(self._clock.monotonic(), window_s)

@@ -62,7 +62,6 @@ class Guards:
         self._log = log
         self._amounts = Amounts(ledger, workers, clock)
         self._known: dict[Side, Written] = {side: Counter() for side in writers}
-        self._agreed: set[int] = set()
         self._rejections: tuple[Rejection, ...] = ()
         self._looked_at = 0.0
 
@@ -107,7 +106,11 @@ class Guards:
         *moving* has nothing of tables that it ``turns_back``.
         """
         self._count_written()
-        self._end_agreements()
+        now = self._clock.monotonic()
+        if now >= self._looked_at + LOOK_EVERY_S:
+            self._looked_at = now
+            self._end_agreements()
+            self._end_rejections()
         free, held = [], []
         turned_back: list[Planned] = []
         for item in copies:
@@ -140,7 +143,7 @@ class Guards:
         )
 
     def _count_written(self) -> None:
-        """Count what was committed since the last look; what a person let through counts against that alone."""
+        """Count what was committed since the last look; what a person let through was taken off that, and counts nowhere else."""
         wrote = any(w.written for w in self._writers.values())
         stops = self._ledger.stops() if wrote else {}
         for side, writer in self._writers.items():
@@ -149,40 +152,43 @@ class Guards:
                 if not new:
                     continue
                 self._known[side][table_id, op] = total
+                if op is Op.DELETE:
+                    self._amounts.went(table_id, side, new)
                 # Rows that are written back are nobody's mass change.
                 counts = all(r.table_id != table_id or r.target is side for r in self._rejections)
                 stop = stops.get(table_id)
                 if stop is not None and stop.left is not None and _is_of(stop, side, op):
-                    stops[table_id] = self._agree(stop, max(0, stop.left - new))
-                elif counts:
+                    if stop.left <= 0:
+                        self._end(table_id)
+                    new = max(0, -stop.left)
+                if counts:
                     self._amounts.wrote((table_id, side, op), new)
 
-    def _agree(self, stop: Stop, left: int) -> Stop:
-        renewed = msgspec.structs.replace(stop, left=left)
-        self._ledger.stop_table(renewed)
-        return renewed
+    def rest(self) -> None:
+        """Nothing is due and nothing is being written: agreements end with what they were about."""
+        self._count_written()
+        self._end_agreements()
 
     def _end_agreements(self) -> None:
-        """An agreement ends where nothing is left of what it was about."""
-        now = self._clock.monotonic()
-        if now < self._looked_at + LOOK_EVERY_S:
-            return
-        self._looked_at = now
         for stop in self._ledger.stops().values():
-            if stop.left is None:
-                self._agreed.discard(stop.table_id)
-            elif stop.left == 0 or not self._waiting(stop.table_id, stop.target, stop.op):
-                self._agreed.discard(stop.table_id)
-                self._ledger.end_stop(stop.table_id)
-                self._log.info("guard.ended", table_id=stop.table_id)
+            if stop.confirmed and not self._ledger.agreed(stop.table_id):
+                self._end(stop.table_id)
+
+    def _end(self, table_id: int) -> None:
+        self._ledger.end_stop(table_id)
+        self._log.info("guard.ended", table_id=table_id)
+
+    def _end_rejections(self) -> None:
         for one in self._ledger.rejections():
             if not self._ledger.count_rejected(one, held=True):
                 self._ledger.end_rejection(one)
                 self._log.info("guard.turned_back", table_id=one.table_id, side=str(one.source))
 
-    def _waiting(self, table_id: int, target: Side, op: Op) -> int:
-        compared = op is Op.DELETE and self._ledger.is_compared(table_id)
-        return self._ledger.count_changed(table_id, target.other, op) + int(compared)
+    def _agreed(self, at: At) -> int:
+        """Say how many such writes a person has agreed to that are still to come."""
+        table_id, target, op = at
+        stop = self._ledger.stops().get(table_id)
+        return self._ledger.agreed(table_id) if stop and _is_of(stop, target, op) else 0
 
     def _pass(self, at: At, table: PairedTable, planned: int) -> bool:
         """Say whether *planned* more writes may go to the target; where not, the table is stopped."""
@@ -195,6 +201,9 @@ class Guards:
         one_way = table.policy.direction.source is target.other
         compared = op is Op.DELETE and one_way and self._ledger.is_compared(table_id)
         if not (truncated or compared) and self._amounts.is_far(at, table, planned, written):
+            return True
+        agreed = self._agreed(at)
+        if agreed >= planned:
             return True
         marked = self._amounts.marked(at)
         if rejected is not None:
@@ -210,22 +219,15 @@ class Guards:
         if compared and rows is not None:
             # What nobody has looked at yet is the target's alone, or will be found to be.
             waiting = max(waiting, rows - self._amounts.rows(table, target.other))
-        amount = written + waiting
-        before = None if rows is None else rows + (written if op is Op.DELETE else 0)
-        reason = excess(guard, op, amount, before)
+        # A person knows of what was agreed to, and it is as good as gone: what comes beside it is compared with what stays.
+        known = min(agreed, waiting)
+        before = None if rows is None else rows + (written - known if op is Op.DELETE else 0)
+        reason = excess(guard, op, written + waiting - known, before)
         if reason is None:
             return True
-        stop = self._ledger.stops().get(table_id)
-        if stop is not None and stop.left is not None and _is_of(stop, target, op):
-            if table_id not in self._agreed:
-                # What came between the stop and the answer was waiting when the person agreed.
-                self._agreed.add(table_id)
-                stop = self._agree(stop, max(stop.left, waiting))
-            if (stop.left or 0) >= planned:
-                return True
         if self._ledger.rejections() != self._rejections:
             return False  # answered meanwhile
-        self._agreed.discard(table_id)
+        amount = written + waiting
         self._ledger.stop_table(
             Stop(
                 table_id=table_id,
@@ -234,6 +236,7 @@ class Guards:
                 amount=amount,
                 reason=reason,
                 since=self._clock.now(),
+                waiting=waiting,
             )
         )
         self._log.error(

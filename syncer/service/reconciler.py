@@ -163,6 +163,7 @@ class Reconciler:
             self.chunks.rest()
         if not claimed:
             self._sender.rest()
+            self._guards.rest()
             if span is None:
                 self._reader.prove_if_many()
         return moved

@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from testbed import oracle
+from tests.fault.runner import start_doomed
 from tests.integration.harness import syncer as command
+from tests.integration.harness import wait_until
 
 GUARDS = """
 [guard]
@@ -182,6 +184,100 @@ def test_a_source_that_came_up_empty_empties_no_target(pair, database, product):
     guard(syncer, "confirm", f"{database}.t").must(0)
     syncer.until_in_sync()
     assert oracle.read_pair(pair, database)["t"] == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("pair", "probe"),
+    [
+        ("mariadb", None),
+        ("mysql", None),
+        ("mariadb", "apply.committed.b:1"),
+        ("mysql", "apply.finished.b:1"),
+    ],
+    indirect=["pair"],
+)
+def test_an_agreement_ends_with_what_was_waiting(pair, database, product, probe):
+    """Over restarts, and where the process was killed between a commit and what is counted for it."""
+    syncer = filled(pair, database, product)
+    pair.a.script("DELETE FROM t WHERE id <= 2900", db=database)
+    syncer.until_in_sync(codes=(5,))
+    guard(syncer, "confirm", f"{database}.t").must(0)
+    if probe:
+        start_doomed(syncer, probe).dies()
+    syncer.until_in_sync()
+    assert rows_of(pair, database) == (1100, 1100)
+    assert "no table is stopped" in guard(syncer, "list").must(0).stdout
+
+    pair.a.script("DELETE FROM t WHERE id <= 3890", db=database)
+    syncer.until_in_sync(codes=(5,))
+    assert rows_of(pair, database) == (110, 1100)
+    assert [(one["amount"], one["left"]) for one in stopped(syncer)] == [(990, None)]
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_what_is_deleted_after_the_answer_is_asked_for_again(pair, database, product):
+    syncer = filled(pair, database, product)
+    pair.a.script("DELETE FROM t WHERE id <= 2900", db=database)
+    syncer.until_in_sync(codes=(5,))
+    guard(syncer, "confirm", f"{database}.t").must(0)
+    pair.a.script("DELETE FROM t WHERE id <= 3890", db=database)
+    syncer.until_in_sync(codes=(5,))
+    assert rows_of(pair, database)[1] >= 1100
+    (one,) = stopped(syncer)
+    assert one["left"] is None
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_the_process_that_let_a_mass_change_through_stops_the_next_one(pair, database, product):
+    syncer = filled(pair, database, product)
+    running = syncer.start()
+    for upto, left in ((2900, 1100), (3890, 110)):
+        before = rows_of(pair, database)[1]
+        pair.a.script(f"DELETE FROM t WHERE id <= {upto}", db=database)
+        wait_until("stopped", lambda: ((found := stopped(syncer)) != [], found))
+        assert rows_of(pair, database) == (left, before)
+        guard(syncer, "confirm", f"{database}.t").must(0)
+        wait_until("written", lambda n=left: ((found := rows_of(pair, database)) == (n, n), found))
+        wait_until("at rest", lambda: ((found := stopped(syncer)) == [], found))
+    running.stop()
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_table_that_was_emptied_and_filled_again_goes_through_once(pair, database, product):
+    syncer = filled(pair, database, product)
+    pair.a.script(
+        "CREATE TABLE kept AS SELECT id + 10000 AS id, v FROM t WHERE id <= 1500",
+        "TRUNCATE TABLE t",
+        "INSERT INTO t SELECT id, v FROM kept",
+        "DROP TABLE kept",
+        db=database,
+    )
+    syncer.until_in_sync(codes=(5,))
+    assert rows_of(pair, database)[1] >= 4000
+    guard(syncer, "confirm", f"{database}.t").must(0)
+    syncer.until_in_sync()
+    assert rows_of(pair, database) == (1500, 1500)
+    assert stopped(syncer) == []
+    pair.a.script("DELETE FROM t WHERE id <= 11000", db=database)
+    syncer.until_in_sync(codes=(5,))
+    assert rows_of(pair, database) == (500, 1500)
+
+
+def filled(pair, database, product):
+    """Give the product and a table of 4,000 rows, in sync."""
+    rows = ",".join(f"({n},'o')" for n in range(1, 4001))
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+        f"INSERT INTO t VALUES {rows}",
+        db=database,
+    )
+    syncer = product()
+    syncer.until_in_sync()
+    return syncer
+
+
+def rows_of(pair, database):
+    return tuple(len(rows) for rows in oracle.read_pair(pair, database)["t"])
 
 
 def stopped(product):

@@ -6,6 +6,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.text import Text
 
 from syncer.cli import options, output, text
@@ -51,8 +52,14 @@ def _open(given: dict[str, Any]) -> Ledger:
 
 
 def _stopped(ledger: Ledger) -> dict[str, Stop]:
+    """What is stopped, and what goes on and is not through yet: a run ends what is."""
     names = ledger.tables()
-    return {str(names[number]): stop for number, stop in ledger.stops().items()}
+    found = {}
+    for number, stop in ledger.stops().items():
+        left = ledger.agreed(number) if stop.confirmed else None
+        if left != 0:
+            found[str(names[number])] = msgspec.structs.replace(stop, left=left)
+    return found
 
 
 def _plain(stopped: Mapping[str, Stop]) -> list[dict[str, Any]]:

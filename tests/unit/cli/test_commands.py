@@ -408,8 +408,10 @@ def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
                 amount=120,
                 reason="120 deletes exceed deletes_max = 50",
                 since=1_790_000_000.0,
+                waiting=120,
             )
         )
+        ledger.mark_table(number, [Side.A], Reason.TRUNCATE, {Side.A: 0})
     assert "stopped before writing to side b" in syncer("status").out
     listed = syncer("guard", "list")
     assert listed.code == 5
@@ -434,6 +436,10 @@ def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
     after = syncer("guard", "list", "--json")
     assert (after.code, after.json["stopped"][0]["left"]) == (0, 120)
     assert "goes on" in syncer("guard", "list").out
+    with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
+        span = ledger.claim_span(0.0)
+        ledger.narrow_span(span, up_to=None, keys=[], lower={Side.A: 0})
+    assert "no table is stopped" in syncer("guard", "list").out, "what is over is not shown"
 
 
 def test_a_policy_is_explained_in_words_and_for_machines(syncer, tmp_path):

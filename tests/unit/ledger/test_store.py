@@ -233,6 +233,24 @@ def test_a_file_that_may_not_grow_is_named_with_the_next_step(bench):
     bench.ledger.set_meta("x", "y")
 
 
+def test_an_agreement_that_an_older_version_counted_is_asked_for_again(tmp_path):
+    """It may be larger than what is left of it; what waits for an answer still waits."""
+    path = tmp_path / "old.db"
+    db = sqlite3.connect(path)
+    for _, script in store.migrations()[:12]:
+        db.executescript(script)
+    db.executescript("""
+        INSERT INTO meta VALUES ('pair_id', 'pair');
+        INSERT INTO stop VALUES (1, 'b', 'd', 70, 'why', 5.0, NULL), (2, 'b', 'd', 70, 'why', 5.0, 30);
+        PRAGMA user_version = 12;
+    """)
+    db.close()
+    new = Bench(path)
+    (kept,) = new.ledger.stops().values()
+    assert (kept.table_id, kept.waiting, kept.left) == (1, 70, None)
+    new.ledger.close()
+
+
 def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
     path = tmp_path / "old.db"
     db = sqlite3.connect(path)

@@ -14,6 +14,7 @@ from syncer.core.guard import Limit, Stop, WriteGuard, WriteKind
 from syncer.core.mark import KeyMarks, Op, Reason
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
+from syncer.ledger.records import Batch, IntentItem
 from syncer.ledger.stops import confirm, reject
 from syncer.service.guarding import Guards
 from tests.unit.core.facts import exact, inexact
@@ -39,11 +40,17 @@ class Watched:
         self.table = msgspec.structs.replace(
             NUMBERS, table_id=bench.t, guard=WriteGuard(**guard), name=TableName("shop", "orders")
         )
-        self.writers = {side: SimpleNamespace(written=Counter()) for side in Side}
-        self.guards = Guards(bench.ledger, {}, self.writers, bench.clock, structlog.get_logger())
         self.counted = 0
         self.left = rows
-        self.guards._amounts.rows = self.count
+        self.guards = self.begin()
+
+    def begin(self):
+        self.writers = {side: SimpleNamespace(written=Counter()) for side in Side}
+        guards = Guards(
+            self.bench.ledger, {}, self.writers, self.bench.clock, structlog.get_logger()
+        )
+        guards._amounts.rows = self.count
+        return guards
 
     def count(self, _table, side):
         self.counted += 1
@@ -68,8 +75,27 @@ class Watched:
         free, held, _ = self.guards.sift(self.turn_back(items))
         return len(free), len(held), len(items) - len(free) - len(held)
 
-    def write(self, op, count):
-        self.writers[B].written[self.bench.t, op] += count
+    def write(self, op, *keys):
+        """Write *keys*, as a batch that is committed and finished; rows that are deleted go from side B."""
+        batch = Batch(
+            batch_id=self.bench.ledger.next_batch_id(),
+            target=B,
+            lower=dict(self.bench.seq),
+            items=tuple(
+                IntentItem(table_id=self.bench.t, keys=(k,), action=op, present=op is not Op.DELETE)
+                for k in keys
+            ),
+        )
+        self.bench.ledger.begin_batches([batch])
+        self.bench.ledger.finish(batch.batch_id, range(len(keys)))
+        self.writers[B].written[self.bench.t, op] += len(keys)
+        if op is Op.DELETE:
+            self.rows -= len(keys)
+
+    def restart(self):
+        """Begin a run with the same ledger: nothing is in memory."""
+        self.bench.reopen()
+        self.guards = self.begin()
 
     @property
     def stopped(self):
@@ -110,7 +136,7 @@ def test_many_small_deletes_add_up_within_the_window(bench):
     watched = Watched(bench, deletes=Limit(rows=10), window_s=60.0)
     for key in range(10):
         assert watched.sift(watched.deletes(key)) == (1, 0, 0)
-        watched.write(Op.DELETE, 1)
+        watched.write(Op.DELETE, key)
     bench.clock.time += 30
     assert watched.sift(watched.deletes(10)) == (0, 0, 1)
     bench.ledger.end_stop(bench.t)
@@ -145,7 +171,7 @@ def test_one_way_a_comparison_counts_as_what_the_target_has_too_much(bench, left
     policy = msgspec.structs.replace(watched.table.policy, direction=Direction.A_TO_B)
     watched.table = msgspec.structs.replace(watched.table, policy=policy)
     watched.left = left
-    bench.ledger.mark_table(bench.t, [A, B], Reason.BASELINE, {A: 1, B: 1})
+    bench.ledger.mark_table(bench.t, [A, B], Reason.BASELINE, {A: 0, B: 0})
     assert watched.sift(watched.deletes(1)) == ((0, 0, 1) if stopped else (1, 0, 0))
     if stopped:
         assert bench.ledger.stops()[bench.t].amount == 500 - left
@@ -163,24 +189,99 @@ def test_what_a_person_let_through_goes_through_once(bench):
     for low in range(1, 121, 20):
         keys = range(low, low + 20)
         assert watched.sift(watched.deletes(*keys)) == (20, 0, 0)
-        watched.write(Op.DELETE, 20)
-        bench.ledger.clear(bench.t, list(keys), bench.seq)
-    bench.clock.time += 2
-    watched.sift([])
+        watched.write(Op.DELETE, *keys)
+    watched.guards.rest()
     assert bench.ledger.stops() == {}
     assert watched.sift(watched.deletes(*range(200, 210))) == (10, 0, 0)
     assert watched.sift(watched.deletes(*range(200, 211))) == (0, 0, 11)
 
 
 def test_more_than_was_agreed_to_stops_again(bench):
+    """Before what was agreed to is through and after it, whether the process is the same or not."""
+    watched = agreed(bench, 20)
+    watched.write(Op.DELETE, *range(1, 16))
+    bench.mark(A, 21, 40, op=Op.DELETE)
+    assert watched.sift(watched.deletes(*range(16, 21))) == (5, 0, 0)
+    watched.restart()
+    assert watched.sift(watched.deletes(*range(16, 31))) == (0, 0, 15)
+    (stop,) = bench.ledger.stops().values()
+    assert (stop.left, stop.amount, stop.waiting) == (None, 25, 25)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_agreement_is_worth_nothing_once_it_is_through(bench, restarts):
+    watched = agreed(bench, 100)
+    watched.write(Op.DELETE, *range(1, 101))
+    if restarts:
+        watched.restart()
+    bench.mark(A, 101, 200, op=Op.DELETE)
+    assert watched.sift(watched.deletes(101)) == (0, 0, 1)
+    assert watched.stopped
+
+
+def test_few_that_come_beside_what_was_agreed_to_stop_nothing(bench):
+    watched = agreed(bench, 100)
+    watched.write(Op.DELETE, *range(1, 61))
+    bench.mark(A, 101, 109, op=Op.DELETE)
+    assert watched.sift(watched.deletes(*range(61, 110))) == (49, 0, 0)
+    watched.write(Op.DELETE, *range(61, 110))
+    bench.mark(A, 110, op=Op.DELETE)
+    assert watched.sift(watched.deletes(110)) == (1, 0, 0)
+    watched.write(Op.DELETE, 110)
+    assert bench.ledger.stops() == {}
+    bench.mark(A, 111, op=Op.DELETE)
+    assert watched.sift(watched.deletes(111)) == (0, 0, 1), "they count within the window"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_share_is_one_of_what_an_agreement_leaves(bench, restarts):
+    share = Share(bench, rows=4000)
+    bench.mark(A, 1, 2900, op=Op.DELETE)
+    assert share.sift(share.deletes(1)) == (0, 0, 1)
+    confirm(bench.path, [TableName("shop", "orders")])
+    for low in (1, 1001, 2001):
+        keys = range(low, min(low + 1000, 2901))
+        assert share.sift(share.deletes(*keys)) == (len(keys), 0, 0)
+        share.write(Op.DELETE, *keys)
+        if low == 1:
+            bench.mark(A, 2901, 3890, op=Op.DELETE)
+    if restarts:
+        share.restart()
+    assert share.sift(share.deletes(*range(2901, 3891))) == (0, 0, 990)
+    (stop,) = bench.ledger.stops().values()
+    assert stop.reason == "990 deletes are 90% of about 1100 rows, deletes_percent_max = 50"
+
+
+def test_what_is_known_of_the_rows_is_less_by_what_was_deleted(bench):
+    """Nothing is counted for a minute where it is far from half of the rows: of those that are there."""
+    share = Share(bench, rows=4000)
+    amounts = share.guards._amounts
+    amounts._rows[bench.t, B] = bench.clock.time, 4000
+    bench.mark(A, 1, 600, op=Op.DELETE)
+    assert share.sift(share.deletes(1)) == (1, 0, 0)
+    share.write(Op.DELETE, *range(1, 601))
+    assert share.sift(share.deletes(601)) == (1, 0, 0)
+    assert amounts._rows[bench.t, B] == (bench.clock.time, 3400)
+
+
+def test_an_agreement_ends_where_the_table_has_come_to_rest(bench):
+    """Others may have made the rows equal."""
+    watched = agreed(bench, 100)
+    watched.guards.rest()
+    assert bench.ledger.agreed(bench.t) == 100
+    bench.ledger.clear(bench.t, list(range(1, 101)), bench.seq)
+    watched.guards.rest()
+    assert bench.ledger.stops() == {}
+
+
+def agreed(bench, count):
+    """Guards with a limit of 10, and an agreement to *count* deletes."""
     watched = Watched(bench, deletes=Limit(rows=10))
-    bench.mark(A, 1, 20, op=Op.DELETE)
+    bench.mark(A, 1, count, op=Op.DELETE)
     assert watched.sift(watched.deletes(1)) == (0, 0, 1)
     confirm(bench.path, [TableName("shop", "orders")])
     assert watched.sift(watched.deletes(1)) == (1, 0, 0)
-    watched.write(Op.DELETE, 15)
-    assert watched.sift(watched.deletes(*range(2, 12))) == (0, 0, 10)
-    assert watched.stopped
+    return watched
 
 
 # Turned back
@@ -350,7 +451,7 @@ def test_a_few_deletes_ask_for_nothing(bench):
     bench.mark(A, 1, 200, op=Op.DELETE)
     for key in range(200):
         assert share.sift(share.deletes(key)) == (1, 0, 0)
-        share.write(Op.DELETE, 1)
+        share.write(Op.DELETE, key)
     assert (share.counted, share.asked) == (0, 1)
 
 
