@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from syncer.core.side import Side
+from syncer.service.probes import Moment
 from testbed import oracle
+from tests.integration.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,3 +256,50 @@ def test_a_large_family_goes_in_many_batches(
     assert found["p"][0].keys() == {(2,)}
     assert len(found["c"][0]) == 5000
     assert syncer.conflicts() == []
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
+def test_a_child_that_its_parent_takes_along_while_it_is_on_its_way_is_deleted_on_both_sides(
+    pair: Pair, database: str, product: Callable[..., Product]
+) -> None:
+    """It is on neither side when its parent's change is known: it is looked for once it has landed."""
+    pair.script(
+        PARENT,
+        CHILD,
+        "INSERT INTO p VALUES (1, 1), (2, 1)",
+        "INSERT INTO c VALUES (1, 1, 0)",
+        db=database,
+    )
+    syncer = product()
+    child_sent, parent_known, looked = threading.Event(), threading.Event(), threading.Event()
+    armed = threading.Event()
+
+    def probe(moment: Moment, side: Side | None) -> None:
+        if not armed.is_set():
+            return
+        if moment is Moment.INTENT_AFTER and not child_sent.is_set():
+            child_sent.set()
+            pair.a.script("DELETE FROM p WHERE id = 1", db=database)
+            assert parent_known.wait(60)
+        elif moment is Moment.RECORD_AFTER and side is Side.A and child_sent.is_set():
+            parent_known.set()
+        elif moment is Moment.SNAPSHOT and parent_known.is_set():
+            looked.set()
+        elif moment is Moment.APPLY_BEFORE and side is Side.B:
+            # Whoever reads now reads before the child is there; nobody does who waits for it to land.
+            looked.wait(1)
+
+    inside = Inside(syncer, probe=probe)
+    try:
+        syncer.settled()
+        armed.set()
+        pair.a.script("INSERT INTO c VALUES (10, 1, 0)", db=database)
+        syncer.settled()
+    finally:
+        inside.end()
+    assert parent_known.is_set()
+    assert syncer.conflicts() == []
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert found["c"][0] == {}
