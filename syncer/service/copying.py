@@ -194,7 +194,8 @@ class RangeCopier:
                 if chunk.end is not None and not enough:
                     read = self._begin(table, stretch, chunk.end)
                 lower = {source: horizon.lower, source.other: stretch.target.lower}
-                self._send(span, table, stretch, chunk, lower)
+                if not self._send(span, table, stretch, chunk, lower):
+                    break
                 if not self._finish(span.table_id, target=source.other, most=self._at_a_time):
                     break
                 if chunk.end is None:
@@ -217,7 +218,7 @@ class RangeCopier:
     @property
     def _at_a_time(self) -> int:
         """How many transactions may be under way while the next chunk is read."""
-        return max(0, self._lanes.count - 1)
+        return max(0, self._lanes.ready - 1)
 
     def _finish(self, table_id: int, *, target: Side, most: int) -> bool:
         """
@@ -384,13 +385,20 @@ class RangeCopier:
         stretch: _Stretch,
         chunk: _Chunk,
         lower: dict[Side, int],
-    ) -> None:
-        """Store the intent (INV-8), and send it."""
+    ) -> bool:
+        """
+        Store the intent (INV-8), and send it; say whether it was.
+
+        Where no lane is to be had it goes by the side's own session, with nothing else under way; it is not sent where not
+        all of that was written.
+        """
+        target = stretch.source.other
+        lane = self._lanes.take(target)
+        if lane is None and not self._finish(table.table_id, target=target, most=0):
+            return False
         end = stretch.high if chunk.end is None else chunk.end
         up_to = None if end is None else table.store(end)
         copied = CopiedRange(span.low, up_to, span.high, chunk.rows)
-        target = stretch.source.other
-        lane = self._lanes.take(target) if self._lanes.count else None
         batch = Batch(
             batch_id=self._ledger.next_batch_id(),
             target=target,
@@ -412,6 +420,7 @@ class RangeCopier:
         worker = self._reader.workers[target] if lane is None else lane.worker
         written = worker.submit_apply(lambda: delivery.send_ranges(table, chunk.parts, batch, lane))
         self._sent.append(_Sent(chunk, batch, lane, written, span.low))
+        return True
 
 
 def _end(

@@ -326,20 +326,22 @@ class Run:
         sizer = ChunkSizer(
             target_s=engine.chunk_time_s, low=engine.chunk_rows_min, high=engine.chunk_rows_max
         )
-        lanes = Lanes(partial(Workers.of, config, sessions), engine.lanes)
+        make = partial(Workers.of, config, sessions)
+        lanes = Lanes(make, engine.lanes)
         stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
         writers = {side: d for side, d in deliveries.items() if isinstance(d, BulkDelivery)}
         applying = ApplyLanes(
-            partial(Workers.of, config, sessions),
+            make,
             config.pair_id,
             epoch,
             engine.lanes if engine.lanes > 1 else 0,
+            clock,
+            self._log,
         )
         stack.callback(applying.close)
-        carrying = ApplyLanes(
-            partial(Workers.of, config, sessions), config.pair_id, epoch, engine.lanes - 1
-        )
+        more = engine.lanes - 1
+        carrying = ApplyLanes(make, config.pair_id, epoch, more, clock, self._log)
         stack.callback(carrying.close)
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)

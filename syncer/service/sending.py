@@ -130,8 +130,8 @@ class Sender:
 
     @property
     def at_a_time(self) -> int:
-        """How many transactions of rows that travel together may be under way at one target."""
-        return 1 if self._lanes is None or self._rows_to is None else 1 + self._lanes.count
+        """How many transactions of rows that travel together may be under way at one target for now."""
+        return 1 if self._lanes is None or self._rows_to is None else 1 + self._lanes.ready
 
     @property
     def keys(self) -> frozenset[tuple[int, StoredKey]]:
@@ -202,7 +202,8 @@ class Sender:
         """
         INV-8: one intent per transaction, all in one ledger transaction, before anything is sent.
 
-        Each target gets of *copies* or of *moving*. Nothing may be under way; what is sent now is until ``land``.
+        Each target gets of *copies* or of *moving*; a part of *moving* that no lane is to be had for stays marked. Nothing
+        may be under way; what is sent now is until ``land``.
         """
         rows_to, lanes = self._rows_to, self._lanes
         work: list[_Work] = []
@@ -215,7 +216,11 @@ class Sender:
                     work.append(_Work(batch, [], planned, None))
                 for part in parts:
                     assert rows_to is not None  # else nothing may move
-                    lane = lanes.take(side) if lanes is not None and part is not parts[0] else None
+                    lane = None
+                    if part is not parts[0]:
+                        lane = lanes.take(side) if lanes is not None else None
+                        if lane is None:
+                            break
                     batch = rows_to[side].prepare_rows(part, cycle.lower)
                     work.append(_Work(batch, part, [], lane))
             if not work:
@@ -228,17 +233,23 @@ class Sender:
         self._probe(Moment.INTENT_AFTER, None)
         if len({one.batch.target for one in work}) > 1:
             self._probe(Moment.INTENT_BOTH, None)
-        keys = {(one.table.table_id, stored) for one in moving for stored in one.stored}
+        keys = {
+            (rows.table.table_id, stored)
+            for one in work
+            for rows in one.rows
+            for stored in rows.stored
+        }
         through = [self._begin(one) for one in work]
         self._under_way = _UnderWay(cycle, work, through, frozenset(keys))
 
     def _parts(self, rows: Sequence[OneSided]) -> list[list[OneSided]]:
         """Divide *rows* of one target into transactions; the last one that may be under way takes what is left."""
         parts: list[list[OneSided]] = []
+        most = 1 if self._lanes is None else 1 + self._lanes.count
         room = 0
         for one in rows:
             size = len(one.stored)
-            if not parts or (size > room and len(parts) < self.at_a_time):
+            if not parts or (size > room and len(parts) < most):
                 parts.append([])
                 room = self._most_rows
             parts[-1].append(one)

@@ -92,6 +92,11 @@ class SideWorker:
             self._reader = SnapshotReader(self._open("read"))
         return self._reader
 
+    @property
+    def applies(self) -> bool:
+        """The session for applies is there; may be asked wherever nothing is being applied."""
+        return self._apply is not None
+
     def apply_session(self) -> Session:
         """The session for applies, opened at first use, and anew where the server may be about to end it as idle."""
         now = time.monotonic()

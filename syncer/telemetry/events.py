@@ -46,6 +46,7 @@ DESCRIPTIONS = {
     "cycle.retried": "a cycle could not be finished and is tried again",
     "batch.applied": "rows were written to a side",
     "batch.divided": "rows of one side's changes go one by one",
+    "lane.missed": "no further transaction can be under way at a side for now: fewer are, and it is tried again",
     "batch.looked_up": "the outcome of a batch was looked up at its target",
     "guard.failed": "rows moved between the read and the write: nothing was written",
     "guard.stopped": "a table is about to get more writes of a kind than its guard allows: nothing was written, a person decides",
