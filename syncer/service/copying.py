@@ -53,7 +53,7 @@ LOST_MOST = 3
 SPARSE = 4
 """Where fewer than one integer in so many is a key, the server is asked where a part ends."""
 AT_ONCE_S = 1.0
-"""So long keys that fall due meanwhile wait at most, beside one chunk."""
+"""So long keys that fall due meanwhile wait at most, beside one chunk; so do lookups and what people ask for."""
 
 
 class _Stretch(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,12 +186,7 @@ class RangeCopier:
                 if not self._agrees(span, table, stretch, chunk, horizon):
                     self._refused[span.table_id] = span.low
                     break
-                now = self._clock.monotonic()
-                enough = self._throttle.free_in_s() is not None or (
-                    now > deadline
-                    and (self._ledger.has_claimable_keys(now) or not self._throttle.free())
-                )
-                if chunk.end is not None and not enough:
+                if chunk.end is not None and not self._enough(deadline):
                     read = self._begin(table, stretch, chunk.end)
                 lower = {source: horizon.lower, source.other: stretch.target.lower}
                 if not self._send(span, table, stretch, chunk, lower):
@@ -210,6 +205,19 @@ class RangeCopier:
         if self.rows_copied > before and self._refused.get(span.table_id, self) != span.low:
             self._next[span.table_id] = span.low, source
         return self.rows_copied > before
+
+    def _enough(self, deadline: float) -> bool:
+        """Say whether to leave off here: the run is to end, the rate is used up, or something else has waited until *deadline*."""
+        if self._reader.stopping or self._throttle.free_in_s() is not None:
+            return True
+        now = self._clock.monotonic()
+        return now > deadline and (
+            self._ledger.has_claimable_keys(now)
+            or bool(self._ledger.open_lookups())
+            or bool(self._ledger.asked())
+            or bool(self._ledger.asked_restorations(0, 1))
+            or not self._throttle.free()
+        )
 
     def rest(self) -> None:
         """Close what is not needed while nothing is copied."""

@@ -131,6 +131,11 @@ class PairReader:
             for read, horizon in zip(found, horizons, strict=True)
         ]
 
+    @property
+    def stopping(self) -> bool:
+        """The run is ending."""
+        return self._stop.is_set()
+
     def origin(self, side: Side, seq: int) -> Origin | None:
         """Return what a transaction of *side* is called there; None where that is not known any more."""
         return self._progress[side].origin(seq)

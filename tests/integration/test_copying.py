@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncer.service.reading import PairReader
 from testbed import oracle
 from tests.integration.harness import wait_until
+from tests.integration.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,3 +192,37 @@ def test_writes_within_the_range_while_it_is_copied(pair, database, product):
     own = {key for key, row in found.items() if (key[0] + 499) % 7 == 0}
     assert len(own) == wrote["b"]
     assert syncer.conflicts() == []
+
+
+@pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
+@pytest.mark.usefixtures("quiet")
+def test_a_run_that_is_to_end_leaves_the_rest_of_a_table_for_the_next_one(
+    pair, database, product, monkeypatch
+):
+    rows = 20_000
+    for server in pair.sides:
+        create(server, database)
+    fill(pair.a, database, "numbers", rows)
+    begun = []
+    asked, ending = threading.Event(), threading.Event()
+    begin_one = PairReader.begin_one
+
+    def begin(reader, side, work):
+        begun.append(side)
+        if len(begun) == 3:
+            asked.set()
+            wait_until("the run knows", lambda: (reader.stopping, None))
+            ending.set()
+        return begin_one(reader, side, work)
+
+    monkeypatch.setattr(PairReader, "begin_one", begin)
+    monkeypatch.setattr("syncer.service.copying.MOST_ROWS", 200)
+    syncer = product()
+    inside = Inside(syncer, engine={"threads": 2})
+    assert asked.wait(60)
+    inside.end()
+    assert ending.is_set()
+    assert len(begun) == 3
+    assert 0 < len(oracle.read_table(pair.b, database, "numbers")) < rows
+    syncer.until_in_sync()
+    assert len(equal(pair, database)["numbers"]) == rows
