@@ -196,17 +196,21 @@ def _select(
 ) -> dict[Key, Sequence[object]]:
     """Return what of a row's digest is selected, and its image behind it where *images* are asked for."""
     schema = table.schema(session.side)
-    sql = statements.select_digests(
-        schema,
-        session.flavor,
-        table.compared(session.side),
-        statements.keys_condition(schema, keys),
-        lock=lock,
-        images=images,
-        ordered=lock,
-    )
     width = len(schema.key)
-    return {cols.read_key(schema.key_columns, row): row[width:] for row in session.query(sql)}
+    found: dict[Key, Sequence[object]] = {}
+    for part in statements.split_keys(schema, keys, session.most_bytes // 2):
+        sql = statements.select_digests(
+            schema,
+            session.flavor,
+            table.compared(session.side),
+            statements.keys_condition(schema, part),
+            lock=lock,
+            images=images,
+            ordered=lock,
+        )
+        for row in session.query(sql):
+            found[cols.read_key(schema.key_columns, row)] = row[width:]
+    return found
 
 
 def _digests(

@@ -13,13 +13,18 @@ from syncer.core.key import Key
 from syncer.core.mark import Op
 from syncer.core.onesided import joined
 from syncer.core.pairing import PairedTable, write_order
-from syncer.core.schema import TableSchema
 from syncer.core.side import Side
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.marker import lock_for
 from syncer.mysql.reader import RowRead
-from syncer.mysql.writing import GuardMissed, ReadBackFailed, insert_images, update_images
+from syncer.mysql.writing import (
+    GuardMissed,
+    ReadBackFailed,
+    delete_keys,
+    insert_images,
+    update_images,
+)
 
 
 class Carried:
@@ -91,7 +96,7 @@ def carry_rows(
         marker.write_batch(session, row, batch_id, range(sum(len(one.keys) for one in tables)))
         for one in reversed(ordered):
             if one.deletes:
-                session.execute(statements.delete_rows(_schema(session, one), one.deletes))
+                delete_keys(session, one.table, one.deletes)
         for one in ordered:
             update_images(session, one.table, one.update_images, one.updates)
             insert_images(session, one.table, one.insert_images)
@@ -118,15 +123,15 @@ def _read_back(session: Session, tables: Sequence[Carried]) -> None:
             raise ReadBackFailed(frozenset())
 
 
-def _schema(session: Session, one: Carried) -> TableSchema:
-    return one.table.schema(session.side)
-
-
 def _look(session: Session, one: Carried, *, lock: bool) -> tuple[int, int]:
     """Return number and joined digest of the rows that are there, in the index's order where they are locked."""
-    schema = _schema(session, one)
-    sql = statements.select_keys_digest(
-        schema, session.flavor, one.table.compared(session.side), one.keys, lock=lock
-    )
-    count, digest = session.query(sql)[0]
-    return int(count), int(digest or 0)
+    schema = one.table.schema(session.side)
+    rows, digests = 0, 0
+    for part in statements.split_keys(schema, one.keys, session.most_bytes // 2):
+        sql = statements.select_keys_digest(
+            schema, session.flavor, one.table.compared(session.side), part, lock=lock
+        )
+        count, digest = session.query(sql)[0]
+        rows += int(count)
+        digests ^= int(digest or 0)
+    return rows, digests

@@ -13,6 +13,7 @@ from syncer.core.key import Key, Scalar
 from syncer.core.schema import Column, TableSchema
 from syncer.mysql.columns import MEMBERS, key_literal
 from syncer.mysql.connection import Session
+from syncer.mysql.statements import split_by_bytes
 
 EXPRESSIONS_PER_QUERY = 2000
 """A result has at most 4,096 columns."""
@@ -75,7 +76,10 @@ def _weights(
     found: dict[tuple[int, Scalar], str] = {}
     for start in range(0, len(spelled), EXPRESSIONS_PER_QUERY):
         part = spelled[start : start + EXPRESSIONS_PER_QUERY]
-        row = session.query("SELECT " + ",".join(weight(columns[at], text) for at, text in part))[0]
+        row: list[object] = []
+        texts = [weight(columns[at], text) for at, text in part]
+        for some in split_by_bytes(texts, session.most_bytes // 2):
+            row += session.query("SELECT " + ",".join(some))[0]
         # A tag keeps weights apart from the plain values of other key parts.
         found.update(zip(part, (f"weight {value}" for value in row), strict=True))
     return found

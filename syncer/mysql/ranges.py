@@ -16,6 +16,10 @@ from syncer.mysql.columns import key_literal, order_expression, order_literal, q
 
 NO_ROWS = "FALSE"
 ALL_ROWS = "TRUE"
+_PART_BYTES = 24
+"""An integer, or what stands around a text or bytes."""
+_WORDS_BYTES = 16
+"""What stands around one column of a composite key."""
 
 
 def keys_condition(schema: TableSchema, keys: Sequence[Key]) -> str:
@@ -42,6 +46,37 @@ def keys_condition(schema: TableSchema, keys: Sequence[Key]) -> str:
     if len(parts) == 1:
         return parts[0]
     return "(" + " OR ".join(f"({part})" for part in parts) + ")"
+
+
+def split_keys(schema: TableSchema, keys: Sequence[Key], limit: int) -> list[Sequence[Key]]:
+    """
+    Divide *keys* so that the condition for each part is at most about *limit* bytes, for ``max_allowed_packet``.
+
+    Lengths are estimated from above; what is divided is put into an order first, so that locks are taken in one.
+    """
+    words = 0
+    if len(schema.key) > 1:
+        words = sum(4 * len(name) + _WORDS_BYTES for name in schema.key)
+    if not keys or all(type(part) is int for part in keys[0]):
+        # Types do not mix within a column: nothing needs to be known of the others.
+        each = words + _PART_BYTES * len(schema.key)
+        most = max(1, limit // each)
+        if len(keys) <= most:
+            return [keys]
+        ordered = sorted(keys)
+        return [ordered[at : at + most] for at in range(0, len(keys), most)]
+    lengths = {key: words + sum(map(_length, key)) for key in keys}
+    if sum(lengths.values()) <= limit:
+        return [keys]
+    parts: list[list[Key]] = [[]]
+    room = limit
+    for key in sorted(lengths, key=_spelling):
+        if lengths[key] > room and parts[-1]:
+            parts.append([])
+            room = limit
+        parts[-1].append(key)
+        room -= lengths[key]
+    return [*parts]
 
 
 def key_condition(schema: TableSchema, key: Key) -> str:
@@ -87,6 +122,13 @@ def _compare(column: Column, sign: str, scalar: Scalar) -> str:
     if sign == "=":
         return f"{quote_name(column.name)}={key_literal(column, scalar)}"
     return f"{order_expression(column)} {sign} {order_literal(column, scalar)}"
+
+
+def _length(part: Scalar) -> int:
+    if isinstance(part, int):
+        return _PART_BYTES
+    # Two digits a byte; a character is 4 bytes at most, an escaped one 2.
+    return _PART_BYTES + (2 if isinstance(part, bytes) else 4) * len(part)
 
 
 def _spelling(key: Key) -> tuple[tuple[str, Key], ...]:

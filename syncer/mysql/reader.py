@@ -101,12 +101,24 @@ class SnapshotReader(Snapshot):
         super().__init__(session)
         self.rows_read = 0
 
+    @property
+    def _keys_bytes(self) -> int:
+        """So long the keys of one statement may be."""
+        return self._session.most_bytes // 2
+
     def rows_by_key(self, table: PairedTable, keys: list[Key]) -> dict[Key, RowRead]:
         """Read the rows of *keys*; absent ones are missing from the result."""
         if not keys:
             return {}
         schema = table.schema(self._session.side)
-        return self._rows(table, statements.keys_condition(schema, keys))
+        parts = statements.split_keys(schema, keys, self._keys_bytes)
+        if len(parts) == 1:
+            return self._rows(table, statements.keys_condition(schema, keys))
+        self._expect(len(parts) - 1)
+        found: dict[Key, RowRead] = {}
+        for part in parts:
+            found |= self._rows(table, statements.keys_condition(schema, part))
+        return found
 
     def rows_in_range(
         self, table: PairedTable, low: Key | None, high: Key | None
@@ -173,9 +185,14 @@ class SnapshotReader(Snapshot):
         schema = table.schema(self._session.side)
         read = (*schema.key_columns, *(schema.column(name) for name in also))
         width = len(schema.key)
-        sql = statements.select_children(schema, columns, values, read, limit)
+        by_value = msgspec.structs.replace(schema, key=tuple(columns))
+        rows: list[tuple[Any, ...]] = []
+        for part in statements.split_keys(by_value, values, self._keys_bytes):
+            if len(rows) < limit:
+                left = limit - len(rows)
+                rows += self._query(statements.select_children(schema, columns, part, read, left))
         found = []
-        for row in self._query(sql):
+        for row in rows:
             key = cols.read_key(read[:width], row)
             rest = zip(read[width:], row[width:], strict=True)
             more = tuple(None if v is None else cols.key_scalar(c, v) for c, v in rest)

@@ -109,6 +109,11 @@ class Snapshot:
         self._opening, self._left, self._closed = [], None, False
         self._session.rollback_quietly()
 
+    def _expect(self, more: int) -> None:
+        """So many reads will follow beyond those that ``begin`` was told of."""
+        if self._left is not None:
+            self._left += more
+
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one read, with what opens the snapshot and what closes it where it is the first or the last."""
         if self._closed:

@@ -19,7 +19,13 @@ from syncer.mysql.columns import image, key_select, quote_name, quote_text
 from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
 from syncer.mysql.flavor import Flavor
-from syncer.mysql.ranges import key_condition, keys_condition, range_condition, scope_condition
+from syncer.mysql.ranges import (
+    key_condition,
+    keys_condition,
+    range_condition,
+    scope_condition,
+    split_keys,
+)
 
 __all__ = [
     "delete_rows",
@@ -46,6 +52,7 @@ __all__ = [
     "select_row_digests",
     "select_small_digest",
     "split_by_bytes",
+    "split_keys",
     "table_by_key",
     "try_filter",
     "update_row",

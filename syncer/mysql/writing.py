@@ -141,10 +141,11 @@ def with_children(
             child = one.child.schema(session.side)
             _, theirs = grouped.get(one.child.table_id, (table, []))
             but = target_keys((write for _, write in theirs), ops)
-            sql = statements.select_parents_with_children(parent, keys, child, one.pairs, but)
-            found |= {
-                (table_id, cols.read_key(parent.key_columns, row)) for row in session.query(sql)
-            }
+            for part in statements.split_keys(parent, keys, session.most_bytes // 4):
+                sql = statements.select_parents_with_children(parent, part, child, one.pairs, but)
+                found |= {
+                    (table_id, cols.read_key(parent.key_columns, row)) for row in session.query(sql)
+                }
     return found
 
 
@@ -233,7 +234,8 @@ def _write_apart(session: Session, grouped: Grouped, dependents: Dependents) -> 
         gone = target_keys((write for _, write in numbered), {Op.DELETE})
         if gone and table.table_id in apart:
             schema = table.schema(session.side)
-            session.execute(statements.empty_columns(schema, apart[table.table_id], gone))
+            for part in statements.split_keys(schema, gone, session.most_bytes // 2):
+                session.execute(statements.empty_columns(schema, apart[table.table_id], part))
     for table, numbered in grouped:
         columns = apart.get(table.table_id, ())
         names = [column.name for column in table.writable(session.side)]
@@ -265,7 +267,7 @@ def _take_out(session: Session, grouped: Grouped, displaced: set[int]) -> None:
                 w.target_key for _, w in numbered if w.op is Op.UPDATE and w.target_key is not None
             ]
             if keys and table.table_id in displaced:
-                session.execute(statements.delete_rows(table.schema(session.side), keys))
+                delete_keys(session, table, keys)
     finally:
         session.execute("SET SESSION foreign_key_checks = 1")
 
@@ -280,7 +282,14 @@ def _delete(session: Session, grouped: Grouped, dependents: Dependents) -> None:
     for table, numbered in reversed(grouped):
         keys = [w.target_key for _, w in numbered if w.op is Op.DELETE and w.target_key is not None]
         if keys:
-            session.execute(statements.delete_rows(table.schema(session.side), keys))
+            delete_keys(session, table, keys)
+
+
+def delete_keys(session: Session, table: PairedTable, keys: Sequence[Key]) -> None:
+    """Delete the rows of *keys*."""
+    schema = table.schema(session.side)
+    for part in statements.split_keys(schema, keys, session.most_bytes // 2):
+        session.execute(statements.delete_rows(schema, part))
 
 
 def _most_bytes(session: Session) -> int:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed import oracle
 from tests.integration.harness import syncer
+from tests.integration.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +137,41 @@ def test_rows_of_32_megabytes_wait_for_the_smaller_side_and_then_arrive_whole(
     assert [row[2] for row in sums[0]] == [LARGE, LARGE, 1, 1]
     for server in pair.sides:
         assert server.query(f"SELECT LENGTH(d) > {2 * SMALL} FROM {database}.j") == [(1,)]
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+@pytest.mark.parametrize(
+    "key", ["VARBINARY(400)", "VARCHAR(400) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"]
+)
+@pytest.mark.usefixtures("quiet")
+def test_keys_that_are_together_above_a_packet_are_read_and_written_in_parts(
+    pair, database, product, key
+):
+    """Those that travel together, and under a collation that folds those that are decided one by one."""
+    rows = 4000
+    before = {
+        server: server.query("SELECT @@GLOBAL.max_allowed_packet")[0][0] for server in pair.sides
+    }
+    pair.script(f"CREATE TABLE t (id {key} PRIMARY KEY, n INT)", db=database)
+    for at in range(0, rows, 500):
+        values = ",".join(f"(RPAD('{i:06d}', 400, 'x'), {i})" for i in range(at, at + 500))
+        pair.script(f"INSERT INTO t VALUES {values}", db=database)
+    kept = product()
+    try:
+        pair.script("SET GLOBAL max_allowed_packet = 1048576")
+        inside = Inside(kept, engine={"threads": 4})
+        try:
+            kept.settled()
+            pair.a.script("UPDATE t SET n = n + 1000", db=database)
+            kept.settled()
+            pair.b.script("DELETE FROM t WHERE n % 2 = 0", db=database)
+            kept.settled()
+        finally:
+            inside.end()
+    finally:
+        for server, most in before.items():
+            server.query(f"SET GLOBAL max_allowed_packet = {most}")
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    assert len(found["t"][0]) == rows // 2
+    assert kept.conflicts() == []

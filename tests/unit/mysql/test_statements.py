@@ -32,6 +32,31 @@ def test_composite_keys_share_what_they_have_in_common():
 
 
 @pytest.mark.parametrize(
+    ("schema", "keys", "limit"),
+    [
+        (ONE, [(10**18 + i,) for i in range(500)], 1000),
+        (TWO, [(i % 7, "'\\" * (i % 90)) for i in range(500)], 2000),
+        (TWO, [(i, "\U0001f42c" * 40) for i in range(50)], 2000),
+        (THREE, [(i % 7, i % 5, -i) for i in range(500)], 2000),
+        (table(column("id", "varbinary")), [(b"x" * (i % 300),) for i in range(300)], 1000),
+    ],
+)
+def test_keys_are_divided_by_the_length_of_their_condition(schema, keys, limit):
+    parts = statements.split_keys(schema, keys, limit)
+    assert len(parts) > 1
+    assert sorted(key for part in parts for key in part) == sorted(set(keys))
+    assert all(len(statements.keys_condition(schema, part).encode()) <= limit for part in parts)
+    assert statements.split_keys(schema, keys, 1 << 20) == [keys]
+
+
+def test_a_key_that_is_longer_than_what_is_allowed_stands_alone():
+    keys = [(1, "x" * 500), (2, "y"), (3, "z")]
+    assert statements.split_keys(TWO, keys, 400) == [keys[:1], keys[1:]]
+    assert statements.split_keys(ONE, [(1,), (2,)], 1) == [[(1,)], [(2,)]]
+    assert statements.split_keys(ONE, [], 1) == [[]]
+
+
+@pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
         (None, None, "TRUE"),
