@@ -477,10 +477,12 @@ class Assembler:
             if update
             else zip(images, images, strict=True)
         ):
-            pair = old[0] if new[0] is None else new[0]
-            if pair.partition(_LANE)[0] != self._pair or new[1] is None:
+            pair, _, lane = (old[0] if new[0] is None else new[0]).partition(_LANE)
+            if pair != self._pair or new[1] is None:
                 continue
             if heartbeat:
                 transaction.beat = new[1].decode("ascii", "replace")
             else:
-                transaction.own_batch(new[1], self._side, self._store)
+                transaction.own_batch(
+                    new[1], self._side, self._store, lane.decode("ascii", "replace")
+                )

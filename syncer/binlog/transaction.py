@@ -19,6 +19,7 @@ from syncer.core.mark import KeyMark, Lookup, Op, Reason, SpanMark, Touch
 from syncer.core.origins import Named
 from syncer.core.record import (
     OPEN_BRANCH,
+    OWN_ROW,
     BatchItem,
     BeforeImage,
     Erasure,
@@ -105,6 +106,7 @@ class OpenTransaction:
         self._found: dict[tuple[int, StoredKey], dict[Found, None]] = {}
         self._images: dict[tuple[int, StoredKey], bytes | None] = {}
         self._batch: tuple[int, bytes] | None = None
+        self._lane = OWN_ROW
         self._items: tuple[BatchItem, ...] | None = None
         self._copied: dict[int, LoggedKeys] = {}
         self._touched = 0
@@ -173,13 +175,14 @@ class OpenTransaction:
         """Make a table dirty as a whole."""
         self._spans.setdefault(table_id, reason)
 
-    def own_batch(self, items: bytes, side: Side, store: MarkStore) -> None:
-        """Take the marker row's items; batch 0 is no apply (design §7)."""
+    def own_batch(self, items: bytes, side: Side, store: MarkStore, lane: str = OWN_ROW) -> None:
+        """Take the items of the marker row of *lane*; batch 0 is no apply (design §7)."""
         batch_id = int.from_bytes(items[:_BATCH_ID_BYTES], "big")
         if len(items) < _BATCH_ID_BYTES or not batch_id:
             return
         bitmap = items[_BATCH_ID_BYTES:]
         self._batch = batch_id, bitmap
+        self._lane = lane
         # An intent is durable before it is sent (INV-8): what is not known now is not ours, or another ledger's.
         self._items = store.batch_items(side, batch_id)
         for bit, item in enumerate(self._items or ()):
@@ -241,6 +244,7 @@ class OpenTransaction:
             erase=erase,
             images=self._kept() if self._images else (),
             batch_id=batch_id,
+            lane=self._lane,
             spilled=self._held,
             gtid="" if batch_id is None else self.gtid,
             key_changes=self._changed_keys() if self._moved and batch_id is None else (),

@@ -45,6 +45,10 @@ class KeyChange(msgspec.Struct, frozen=True, gc=False):
 
 LANE_SIGN = "#"
 """Behind it stands the number of a lane in the name of a marker row; no pair's name holds it."""
+OWN_ROW = ""
+"""In the place of a lane's number: the pair's own marker row."""
+ANY_ROW = "?"
+"""In the place of a lane's number: nobody knows which marker row."""
 
 OPEN_BRANCH = ""
 """Stands for the xid of the XA branch that is being read; no real one is empty."""
@@ -61,6 +65,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         lookups: children that changed without an event.
         erase: own writes met in the stream.
         batch_id: the batch of ours that this transaction is; None for anybody else's.
+        lane: of a batch of ours, the one whose marker row it was sent by.
         gtid: of a batch of ours; "" where the stream gave none, and for anybody else's.
         prepared_xid: XA PREPARE: *marks* are held under this id, not marked yet (INV-18).
         committed_xid: XA COMMIT: the marks held under this id become marks stamped with *seq*, before *marks*; OPEN_BRANCH: those
@@ -83,6 +88,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spilled: bool = False
     images: tuple[BeforeImage, ...] = ()
     gtid: str = ""
+    lane: str = OWN_ROW
     key_changes: tuple[KeyChange, ...] = ()
 
 

@@ -105,7 +105,8 @@ class Batches(Journal, Spans):
                 items = tuple(self._store_item(item, batch.batch_id, now) for item in batch.items)
                 lower = (batch.lower.get(Side.A), batch.lower.get(Side.B))
                 db.execute(
-                    jq.ADD_BATCH, (batch.batch_id, batch.target.value, *lower, _encode(items))
+                    jq.ADD_BATCH,
+                    (batch.batch_id, batch.target.value, batch.lane, *lower, _encode(items)),
                 )
                 self._remember(batch.batch_id, items)
 
@@ -150,7 +151,7 @@ class Batches(Journal, Spans):
         now = self._clock.now()
         done = set(written)
         with self._writing() as db:
-            target, lower, items = self._open_batch(batch_id)
+            target, lane, lower, items = self._open_batch(batch_id)
             keys: dict[tuple[int, bool], dict[StoredKey, bool]] = {}
             for place, item in enumerate(items):
                 if place in done:
@@ -177,7 +178,7 @@ class Batches(Journal, Spans):
             self._keep([items[place].undo for place in sorted(done)], batch_id, now)
             db.execute(jq.FINISH_BATCH, (batch_id,))
             db.execute(jq.DROP_DONE, (batch_id,))
-            db.execute(q.CONFIRM, (target.value, batch_id))
+            db.execute(q.CONFIRM, (target.value, lane, batch_id))
 
     def _take_off(self, target: Side, written: Sequence[_Item]) -> None:
         """Take *written* off what people have agreed to."""
@@ -226,18 +227,18 @@ class Batches(Journal, Spans):
     def drop(self, batch_id: int) -> None:
         """Close an intent of which nothing was written: entries and intent go, marks stay. Durability and errors as in finish."""
         with self._writing() as db:
-            _, _, items = self._open_batch(batch_id)
+            *_, items = self._open_batch(batch_id)
             db.executemany(
                 jq.DROP_CONFLICT, [(i.conflict_id,) for i in items if i.conflict_id is not None]
             )
             db.execute(jq.DROP_BATCH, (batch_id,))
             self._recent.pop(batch_id, None)
 
-    def _open_batch(self, batch_id: int) -> tuple[Side, dict[Side, int], tuple[_Item, ...]]:
+    def _open_batch(self, batch_id: int) -> tuple[Side, str, dict[Side, int], tuple[_Item, ...]]:
         row = self._db.execute(jq.GET_BATCH, (batch_id,)).fetchone()
         if row is None or row[3]:
             raise LedgerError(f"the ledger {self.path} has no open batch {batch_id}")
-        return Side(row[0]), _lower(row[1:3]), self._items(batch_id)
+        return Side(row[0]), row[4], _lower(row[1:3]), self._items(batch_id)
 
     def _items(self, batch_id: int) -> tuple[_Item, ...]:
         """Return the items of a batch that is in the file."""
@@ -254,10 +255,11 @@ class Batches(Journal, Spans):
                 Batch(
                     batch_id=number,
                     target=Side(target),
+                    lane=lane,
                     lower=_lower(lower),
                     items=tuple(self._load_item(item) for item in _decode(items)),
                 )
-                for number, target, *lower, items in rows
+                for number, target, lane, *lower, items in rows
             ]
 
     def _load_item(self, item: _Item) -> IntentItem:

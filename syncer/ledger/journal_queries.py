@@ -4,11 +4,13 @@ from __future__ import annotations
 
 # --- batches ---------------------------------------------------------------------------------------------------------
 
-ADD_BATCH = "INSERT INTO batch (id, target, lower_a, lower_b, items) VALUES (?, ?, ?, ?, ?)"
-GET_BATCH = "SELECT target, lower_a, lower_b, finished, seen FROM batch WHERE id = ?"
+ADD_BATCH = (
+    "INSERT INTO batch (id, target, lane, lower_a, lower_b, items) VALUES (?, ?, ?, ?, ?, ?)"
+)
+GET_BATCH = "SELECT target, lower_a, lower_b, finished, lane FROM batch WHERE id = ?"
 BATCH_ITEMS = "SELECT items FROM batch WHERE id = ?"
 OPEN_BATCHES = (
-    "SELECT id, target, lower_a, lower_b, items FROM batch WHERE finished = 0 ORDER BY id"
+    "SELECT id, target, lane, lower_a, lower_b, items FROM batch WHERE finished = 0 ORDER BY id"
 )
 FINISH_BATCH = "UPDATE batch SET finished = 1 WHERE id = ?"
 SEE_BATCH = "UPDATE batch SET seen = 1 WHERE id = ? AND target = ?"

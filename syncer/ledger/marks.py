@@ -131,7 +131,7 @@ class Marks(Lookups, Spans, KeyChanges):
                 if record.rolled_back_xid is not None:
                     db.execute(q.DROP_XA, (side.value, record.rolled_back_xid))
                 if record.batch_id is not None:
-                    self._see_batch(side, record.batch_id, record.gtid)
+                    self._see_batch(side, record.batch_id, record.gtid, record.lane)
             self._flush(points)
             self._put_position(side, position)
 
@@ -256,19 +256,26 @@ class Marks(Lookups, Spans, KeyChanges):
                 self._mark_span(span.table_id, side, seq, span.reason, now)
         self._db.execute(q.DROP_XA, (side.value, xid))
 
-    def _see_batch(self, side: Side, batch_id: int, gtid: str) -> None:
+    def _see_batch(self, side: Side, batch_id: int, gtid: str, lane: str) -> None:
         """Note that the tailer of the target has met our batch, and what it is called there."""
         if gtid:
             self._db.execute(jq.NAME_APPLIED, (gtid, batch_id, batch_id, side.value))
         self._db.execute(jq.SEE_BATCH, (batch_id, side.value))
         self._db.execute(jq.DROP_DONE, (batch_id,))
-        self._db.execute(q.CONFIRM, (side.value, batch_id))
+        self._db.execute(q.CONFIRM, (side.value, lane, batch_id))
+
+    def confirmed(self, side: Side) -> dict[str, int]:
+        """
+        Return the newest batch known to be committed at *side* by each marker row, by lane (INV-19).
+
+        Under ANY_ROW stands what an older version knew: the newest of all rows together.
+        """
+        with self._reading() as db:
+            return dict(db.execute(q.CONFIRMED, (side.value,)).fetchall())
 
     def last_confirmed(self, side: Side) -> int:
-        """Return the newest batch known to be committed at *side*; 0 before the first (INV-19)."""
-        with self._reading() as db:
-            row = db.execute(q.CONFIRMED, (side.value,)).fetchone()
-            return 0 if row is None else int(row[0])
+        """Return the newest batch known to be committed at *side* by any marker row; 0 before the first."""
+        return max(self.confirmed(side).values(), default=0)
 
 
 def folded(points: Iterable[Point]) -> list[Point]:

@@ -64,19 +64,19 @@ ADD_TABLE = "INSERT INTO tables (database, name) VALUES (?, ?)"
 SET_TABLE = "UPDATE tables SET is_integer = ?, is_unsigned = ? WHERE id = ?"
 TABLE_KEYS = "SELECT is_integer, is_unsigned FROM tables WHERE id = ? AND is_integer IS NOT NULL"
 
-POSITION = "SELECT position FROM stream WHERE side = ? AND position IS NOT NULL"
+POSITION = "SELECT position FROM stream WHERE side = ?"
 PUT_POSITION = """
 INSERT INTO stream (side, position) VALUES (?, ?)
 ON CONFLICT (side) DO UPDATE SET position = excluded.position
 """
-CONFIRMED = "SELECT confirmed_batch FROM stream WHERE side = ?"
-TOP_CONFIRMED = "SELECT coalesce(max(confirmed_batch), 0) FROM stream"
+CONFIRMED = "SELECT lane, batch FROM confirmed WHERE side = ?"
+TOP_CONFIRMED = "SELECT coalesce(max(batch), 0) FROM confirmed"
 CONFIRM = """
-INSERT INTO stream (side, confirmed_batch) VALUES (?, ?)
-ON CONFLICT (side) DO UPDATE SET confirmed_batch = max(confirmed_batch, excluded.confirmed_batch)
+INSERT INTO confirmed (side, lane, batch) VALUES (?, ?, ?)
+ON CONFLICT (side, lane) DO UPDATE SET batch = max(batch, excluded.batch)
 """
-"""Remember the newest batch known to be committed at a server; it never goes back."""
-UNCONFIRM = "UPDATE stream SET confirmed_batch = 0 WHERE side = ?"
+"""Remember the newest batch known to be committed at a server by one marker row; it never goes back."""
+UNCONFIRM = "DELETE FROM confirmed WHERE side = ?"
 
 # --- what is kept in memory ------------------------------------------------------------------------------------------
 

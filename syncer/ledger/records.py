@@ -10,6 +10,7 @@ from syncer.core.decision import ConflictKind
 from syncer.core.key import StoredKey
 from syncer.core.mark import Op, Reason
 from syncer.core.position import Coordinate, StreamPosition
+from syncer.core.record import OWN_ROW
 from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import Side
 
@@ -386,12 +387,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         lower: per side, the last transaction that the rows read contain for certain; marks up to it are cleared for
             the items written. A side that is left out keeps its marks (INV-16).
+        lane: the one whose marker row it is sent by; OWN_ROW: the pair's own row, ANY_ROW: an older version did not say.
     """
 
     batch_id: int
     target: Side
     lower: dict[Side, int]
     items: tuple[IntentItem, ...]
+    lane: str = OWN_ROW
 
 
 class SideSummary(msgspec.Struct, frozen=True):

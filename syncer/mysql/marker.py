@@ -5,9 +5,10 @@ It carries the epoch (INV-17), the last batch and the items it wrote (INV-10), a
 stream (INV-12). ``items`` begins with the batch id, eight bytes big-endian, so that it changes with every batch whatever the
 row image; then comes a bitmap, bit i of byte i // 8 (least significant first) for item i. Batch 0 is no apply.
 
-Where ranges are copied by several transactions at a time, each has a row of its own, ``PAIR#1``, ``PAIR#2``..., since a row is locked
+Where several transactions are under way at a time, each has a row of its own, ``PAIR#1``, ``PAIR#2``..., since a row is locked
 while its transaction is under way. Such a row is made under the lock of the pair's own, by the owner of its epoch; whoever raises
-the epoch raises that of the pair's own row first, and then of all that are there.
+the epoch raises that of the pair's own row first, and then of all that are there. Batches of one row are applied in the order of
+their ids; those of several are not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from syncer.core.record import LANE_SIGN
+from syncer.core.record import ANY_ROW, LANE_SIGN, OWN_ROW
 from syncer.errors import EpochLost
 from syncer.mysql.connection import Session
 
@@ -75,19 +76,26 @@ class Marker(msgspec.Struct, frozen=True):
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """The rows of a pair at one server: its own, and those of the lanes that ranges were copied by."""
+    """The rows of a pair at one server: its own, and those of further lanes by ``lane_of``."""
 
     own: Marker
-    lanes: tuple[Marker, ...] = ()
+    lanes: dict[str, Marker] = {}
 
     @property
     def newest(self) -> int:
         """Id of the newest batch applied by any; 0 before the first."""
-        return max(row.batch for row in (self.own, *self.lanes))
+        return max(row.batch for row in (self.own, *self.lanes.values()))
+
+    def last(self, lane: str) -> int:
+        """Id of the last batch applied by the row of *lane*, by any for ANY_ROW; 0 where there is none."""
+        if lane == ANY_ROW:
+            return self.newest
+        row = self.own if lane == OWN_ROW else self.lanes.get(lane)
+        return 0 if row is None else row.batch
 
     def written(self, batch_id: int) -> frozenset[int]:
         """The items that a batch wrote; none where it is not the last one of any row."""
-        found = [row.written for row in (self.own, *self.lanes) if row.batch == batch_id]
+        found = [row.written for row in (self.own, *self.lanes.values()) if row.batch == batch_id]
         return frozenset().union(*found)
 
 
@@ -95,6 +103,11 @@ def lane_name(pair_id: str, number: int) -> str | None:
     """Name the row of lane *number*, from 1; None where the pair's name leaves no room for it."""
     name = f"{pair_id}{LANE_SIGN}{number}"
     return name if len(name) <= NAME_CHARACTERS else None
+
+
+def lane_of(name: str) -> str:
+    """Return which lane the row *name* is of: what stands behind the pair's name; OWN_ROW for the pair's own."""
+    return name.partition(LANE_SIGN)[2]
 
 
 def lanes_of(session: Session, pair_id: str) -> list[str]:

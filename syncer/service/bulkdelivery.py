@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from itertools import chain
 
 from syncer.core.pairing import PairedTable
+from syncer.core.record import OWN_ROW
 from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger.records import Batch
 from syncer.mysql.applier import apply_ranges
 from syncer.mysql.carrying import carry_rows
+from syncer.mysql.marker import lane_of
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import GuardMissed, ReadBackFailed
 from syncer.service.delivery import LATENCIES_KEPT, Delivery
@@ -80,13 +82,16 @@ class BulkDelivery(Delivery):
         """Say whether the target deletes nothing together with a row of *table*."""
         return not self._dependents().get(table.table_id)
 
-    def prepare_rows(self, moving: Sequence[OneSided], lower: dict[Side, int]) -> Batch:
-        """Make the intent of *moving*, as ``prepare`` does."""
+    def prepare_rows(
+        self, moving: Sequence[OneSided], lower: dict[Side, int], lane: ApplyLane | None = None
+    ) -> Batch:
+        """Make the intent of *moving*, as ``prepare`` does, to be sent by *lane*."""
         return Batch(
             batch_id=self._ledger.next_batch_id(),
             target=self.target,
             lower=lower,
             items=tuple(chain.from_iterable(one.items for one in moving)),
+            lane=OWN_ROW if lane is None else lane_of(lane.row),
         )
 
     def deliver_rows(

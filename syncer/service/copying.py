@@ -27,12 +27,14 @@ from syncer.core.decision import RowFact, Verdict, decide
 from syncer.core.key import Key, StoredKey
 from syncer.core.mark import KeyMarks, Op, SideMarks
 from syncer.core.pairing import PairedTable
+from syncer.core.record import OWN_ROW
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import SyncerError, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ClaimedSpan, CopiedRange, IntentItem
 from syncer.mysql import loading
+from syncer.mysql.marker import lane_of
 from syncer.mysql.reader import ChunkValues, SnapshotReader
 from syncer.mysql.snapshot import Bounds
 from syncer.service.bulkdelivery import BulkDelivery
@@ -420,6 +422,7 @@ class RangeCopier:
                     copied=copied,
                 ),
             ),
+            lane=OWN_ROW if lane is None else lane_of(lane.row),
         )
         delivery = self._deliveries[target]
         self._probe(Moment.INTENT_BEFORE, None)

@@ -44,10 +44,11 @@ def raise_epochs(
         session = sessions[side]
         # The pair's own first: no lane is made from then on but by us.
         own = _raise(session, pair_id, epoch, stop, log)
-        lanes = [
-            _raise(session, name, epoch, stop, log) for name in marker.lanes_of(session, pair_id)
-        ]
-        before[side] = marker.Markers(own, tuple(lanes))
+        lanes = {
+            marker.lane_of(name): _raise(session, name, epoch, stop, log)
+            for name in marker.lanes_of(session, pair_id)
+        }
+        before[side] = marker.Markers(own, lanes)
         probe(Moment.EPOCH_RAISED, side)
     ledger.set_epoch(epoch)
     log.info("epoch.raised", generation=epoch)
@@ -88,12 +89,12 @@ def settle(
 
     Raises PositionLost where another side's server did.
     """
-    back = [side for side in SIDES if ledger.last_confirmed(side) > before[side].newest]
+    back = [side for side in SIDES if _went_back(ledger.confirmed(side), before[side])]
     for side in back:
         if side not in accept_loss:
             raise lost(
                 side,
-                "the marker row is older than the last confirmed batch: the server was restored from a backup, or a "
+                "a marker row is older than the last batch that it confirmed: the server was restored from a backup, or a "
                 "failover lost what was written there",
             )
     for batch in ledger.open_batches():
@@ -104,6 +105,11 @@ def settle(
             ledger.drop(batch.batch_id)
         log.info("batch.looked_up", side=str(batch.target), generation=batch.batch_id)
     return back
+
+
+def _went_back(confirmed: Mapping[str, int], rows: marker.Markers) -> bool:
+    """Compare each row by itself: of batches by several rows a server may have the newest one and lack another."""
+    return any(batch > rows.last(lane) for lane, batch in confirmed.items())
 
 
 def ledger_is_behind(ledger: Ledger, before: Mapping[Side, marker.Markers]) -> list[Side]:

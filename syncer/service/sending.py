@@ -221,7 +221,7 @@ class Sender:
                         lane = lanes.take(side) if lanes is not None else None
                         if lane is None:
                             break
-                    batch = rows_to[side].prepare_rows(part, cycle.lower)
+                    batch = rows_to[side].prepare_rows(part, cycle.lower, lane)
                     work.append(_Work(batch, part, [], lane))
             if not work:
                 return

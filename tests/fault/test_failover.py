@@ -167,6 +167,61 @@ def test_a_failover_that_lost_transactions_waits_for_the_operator(replicated, ma
     totals["faults survived"] += 1
 
 
+LOST_ROWS = 40_000
+ONE_OF_SEVERAL = [("mysql", "changed"), ("mariadb", "copied")]
+if FULL:
+    ONE_OF_SEVERAL += [("mariadb", "changed"), ("mysql", "copied")]
+
+
+@pytest.mark.parametrize(("flavor", "sent"), ONE_OF_SEVERAL)
+def test_a_failover_that_lost_one_of_several_transactions_waits_for_the_operator(
+    replicated, make_product, flavor, sent
+):
+    """The replica has the later transaction of another marker row, so the newest batch of all rows tells nothing."""
+    pair, replica = replicated(flavor)
+    syncer: Product = make_product(pair, "--pair", "shop", "--threads", "3", tables="shop.*")
+    digits = " UNION ALL ".join(f"SELECT {n} AS n" for n in range(10))
+    tens = ", ".join(f"({digits}) {name}" for name in "abcde")
+    fill = f"INSERT INTO t SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS k, 1 FROM {tens} HAVING k < {LOST_ROWS}"
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db="shop")
+    for server in pair.sides if sent == "changed" else (pair.b,):
+        server.script(fill, db="shop")
+    if sent == "changed":
+        syncer.until_in_sync()
+        pair.b.script("UPDATE t SET n = n + 1", db="shop")
+    syncer.until_in_sync()
+    caught_up(pair.a, replica)
+    stop_replica(replica)
+    pair.a.kill()
+    rows = "SELECT pair, batch FROM syncer.marker WHERE batch > 0 ORDER BY batch"
+    earlier, *later = replica.query(rows)
+    assert later, "several transactions were under way"
+    replica.script(
+        "SET SESSION sql_log_bin = 0",
+        f"UPDATE syncer.marker SET batch = batch - 1 WHERE pair = '{earlier[0]}'",
+        "UPDATE t SET n = n - 1 WHERE id < 100"
+        if sent == "changed"
+        else "DELETE FROM t WHERE id < 100",
+        db="shop",
+    )
+    syncer.pair = Pair(pair.name, replica, pair.b)
+    syncer.urls = (replica.url(), pair.b.url())
+    for threads in ("3", "1"):
+        refused = syncer("run", "--until-in-sync", "--threads", threads).must(5)
+        assert "side a: a marker row is older than the last batch" in refused.stderr
+        assert "--accept-loss a" in refused.stderr
+    syncer("run", "--until-in-sync", "--accept-loss", "a").must(1)
+    kind = "drift" if sent == "changed" else "presence_ambiguous"
+    held = {(conflict.key[0], conflict.kind) for conflict in syncer.conflicts("open")}
+    assert held == {(str(key), kind) for key in range(100)}, "what was lost is noticed, row by row"
+    # The loss was accepted once, and what is confirmed from then on is found.
+    pair.b.script("UPDATE t SET n = 7 WHERE id >= 100", db="shop")
+    for _ in range(2):
+        syncer("run", "--until-in-sync").must(1)
+    assert replica.query("SELECT COUNT(*) FROM t WHERE n = 7", db="shop") == [(LOST_ROWS - 100,)]
+    totals["faults survived"] += 1
+
+
 @FLAVORS
 @pytest.mark.parametrize("busy", [False, True] if FULL else [True])
 def test_a_restored_backup_waits_for_the_operator(fresh_server, make_product, flavor, busy):

@@ -132,9 +132,11 @@ def test_a_lane_belongs_to_the_owner_of_the_pair(pair):
         marker.write_batch(session, names[0], 7, (0, 2))
         session.commit()
         before = marker.Markers(
-            marker.raise_epoch(session, "laned", 2), (marker.raise_epoch(session, names[0], 2),)
+            marker.raise_epoch(session, "laned", 2),
+            {marker.lane_of(names[0]): marker.raise_epoch(session, names[0], 2)},
         )
         assert before.newest == 7
+        assert [before.last(lane) for lane in ("", "1", "2", "?")] == [0, 7, 0, 7]
         assert before.written(7) == {0, 2}
         assert before.written(6) == frozenset()
         for name in names:

@@ -648,7 +648,7 @@ def test_own_writes_leave_no_marks_and_triggers_do(rig: Rig, image: str) -> None
     """INV-12, and an unknown batch turns inexact."""
     rig.sql(
         "CREATE DATABASE IF NOT EXISTS syncer", MARKER, "REPLACE INTO syncer.marker VALUES ('pair', 1, 0, 'x', '12345678', '')",
-        "REPLACE INTO syncer.marker VALUES ('other', 1, 0, 'x', '12345678', '')",
+        "REPLACE INTO syncer.marker VALUES ('other', 1, 0, 'x', '12345678', ''), ('pair#12', 1, 0, 'x', '12345678', '')",
         "CREATE TABLE t (id INT PRIMARY KEY, n INT)", "CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, n INT)",
         "CREATE TRIGGER copy AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.id, NEW.n)",
     )  # fmt: skip
@@ -667,7 +667,7 @@ def test_own_writes_leave_no_marks_and_triggers_do(rig: Rig, image: str) -> None
         return rig.take()[-1]
 
     own = apply(5)
-    assert own.batch_id == 5
+    assert (own.batch_id, own.lane) == (5, "")
     assert [(e.table_id, set(e.keys)) for e in own.erase] == [(t.table_id, {10, 12})]
     assert expand(own, t) == {(11,): "ii"}
     assert expand(own, log) == dict.fromkeys([(10,), (11,), (12,)], "ii")
@@ -676,6 +676,10 @@ def test_own_writes_leave_no_marks_and_triggers_do(rig: Rig, image: str) -> None
     assert unknown.batch_id == 6
     assert unknown.erase == ()
     assert {mark.exact for mark in unknown.marks} == {False}
+    by_lane = apply(5, "pair#12")
+    assert (by_lane.batch_id, by_lane.lane) == (5, "12"), (
+        "each row's batches are told apart (INV-19)"
+    )
     foreign = apply(5, "other")
     assert foreign.batch_id is None
     assert expand(foreign, t) == dict.fromkeys([(10,), (11,), (12,)], "ii")
