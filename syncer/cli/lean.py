@@ -7,7 +7,7 @@ import sys
 
 def load_structlog() -> None:
     """
-    Import structlog as where rich is not installed: it would load all of it, a sixth of a start, to draw tracebacks.
+    Import structlog as where rich is not installed: it would load all of it to draw tracebacks.
 
     Ours are made by ``telemetry/logs.py``, and what is drawn on a terminal loads rich itself.
     """

@@ -32,10 +32,7 @@ SIDE_STYLES = {"a": "bold cyan", "b": "bold magenta"}
 
 def out(*, folds: bool = False) -> Console:
     """Return a console on stdout; plain text where that is no terminal. *folds*: to the terminal's width, into a pipe as well."""
-    from rich.console import Console
-
-    width = None if folds or sys.stdout.isatty() else 1000  # a file or a pipe folds nothing
-    return Console(file=sys.stdout, highlight=False, width=width)
+    return paper.console(sys.stdout, folds=folds)
 
 
 def document(command: str, report: Any, **more: Any) -> None:

@@ -1,7 +1,7 @@
 """
 What reports are put on: rich draws it on a terminal; elsewhere it is plain text, and rich is not even loaded.
 
-Loading it is a sixth of the start of ``syncer run``, and most runs print to a log.
+Loading it is a sixth of a small ``syncer verify``, and most runs print to a log.
 """
 
 from __future__ import annotations
@@ -37,10 +37,7 @@ class Paper:
         self._wraps = wraps
         self._console: Console | None = None
         if stream.isatty() or os.environ.get("FORCE_COLOR"):
-            from rich.console import Console
-
-            width = None if stream.isatty() else 1000  # a file or a pipe folds nothing
-            self._console = Console(file=stream, highlight=False, width=width)
+            self._console = console(stream)
 
     def line(self, *parts: Part, indent: int = 0, wraps: bool | None = None) -> None:
         """Write *parts* as one line; *wraps* instead of the paper's."""
@@ -76,6 +73,14 @@ class Paper:
         for row in rows:
             table.add_row(*(Text(*((cell,) if isinstance(cell, str) else cell)) for cell in row))
         self._console.print(table)
+
+
+def console(stream: IO[str], *, folds: bool = False) -> Console:
+    """Return rich's console on *stream*; *folds*: to the terminal's width even where that is none, as a file or a pipe."""
+    from rich.console import Console
+
+    width = None if folds or stream.isatty() else 1000
+    return Console(file=stream, highlight=False, width=width)
 
 
 def out() -> Paper:

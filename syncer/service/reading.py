@@ -311,4 +311,5 @@ class PairReader:
             return identities(worker.reader().session, table.schema(worker.side), spellings)
 
         begun = [self.workers[side].submit(partial(asked, self.workers[side])) for side in sides]
-        return joined([same.result() for same in begun])
+        same = gathered(begun)
+        return joined(same)

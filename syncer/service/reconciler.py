@@ -142,9 +142,8 @@ class Reconciler:
         self._tables = self._catalog.flowing
         moved = self._restorer.work(self._tables) if self._restorer is not None else False
         if self._ledger.open_lookups():
-            moved = (
-                self._land() or moved
-            )  # a child on its way to the other side is found on neither
+            # A child on its way to the other side is found on neither.
+            moved = self._land() or moved
             moved = self._children.find() or moved
         if self._families is not None:
             self._families.following.follow()

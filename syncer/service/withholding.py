@@ -17,9 +17,6 @@ from syncer.ledger.requests import AskedConflict
 from syncer.service.halts import Halts
 from syncer.service.planned import Planned
 
-ALARMS_KNOWN = 10_000
-"""Keys of which an alarm was told are remembered, so many at most."""
-
 
 class Withholder:
     """Used by the reconciler's thread alone."""
@@ -32,7 +29,6 @@ class Withholder:
         self._halts = halts
         self._clock = clock
         self._log = log
-        self._alarmed: set[tuple[int, StoredKey]] = set()
 
     def hold(
         self,
@@ -62,13 +58,11 @@ class Withholder:
             )
 
     def alarm(self, alarmed: Sequence[Planned], horizons: Mapping[Side, Horizon]) -> None:
-        """INV-6: rows differ and no side is marked. Inexact marks on both sides, loudly, but for a key that it was said of before."""
+        """INV-6: rows differ and no side is marked. Inexact marks on both sides, loudly."""
         for item in alarmed:
-            known = {(item.table.table_id, key) for key in item.stored}
-            log = self._log.debug if known <= self._alarmed else self._log.error
-            if len(self._alarmed) < ALARMS_KNOWN:
-                self._alarmed |= known
-            log("range.alarm", table=str(item.table.name), verdict="differs without a mark")
+            self._log.error(
+                "range.alarm", table=str(item.table.name), verdict="differs without a mark"
+            )
             for side in SIDES:
                 seq = horizons[side].upper
                 touch = Touch(seq, seq, Op.UPDATE, Op.UPDATE, recreated=False, commit_us=0)

@@ -57,6 +57,19 @@ def ledger_path(tmp_path):
     return path
 
 
+def stopped(number):
+    """A table that a mass guard has stopped."""
+    return Stop(
+        table_id=number,
+        target=Side.B,
+        op=Op.DELETE,
+        amount=120,
+        reason="120 deletes exceed deletes_max = 50",
+        since=1_790_000_000.0,
+        waiting=120,
+    )
+
+
 def test_status_reads_the_ledger_alone(syncer, ledger_path):
     result = syncer("status", "--json")
     assert result.code == 1
@@ -382,16 +395,7 @@ def test_status_asks_for_somebody_where_a_table_waits(syncer, tmp_path):
             assert "column extra is missing on side b" in found.out
         ledger.resume(number)
         assert syncer("status").code == 0
-        ledger.stop_table(
-            Stop(
-                table_id=number,
-                target=Side.B,
-                op=Op.DELETE,
-                amount=120,
-                reason="120 deletes exceed deletes_max = 50",
-                since=1_790_000_000.0,
-            )
-        )
+        ledger.stop_table(stopped(number))
         assert syncer("status").code == 1
     assert syncer("guard", "confirm", "shop.orders").code == 0
     assert syncer("status").code == 0
@@ -400,17 +404,7 @@ def test_status_asks_for_somebody_where_a_table_waits(syncer, tmp_path):
 def test_a_stopped_table_is_listed_confirmed_and_shown(syncer, ledger_path):
     with Ledger.open(ledger_path, pair_id="pair-1", identity={}, clock=SystemClock()) as ledger:
         number = ledger.table_id(TableName("shop", "orders"))
-        ledger.stop_table(
-            Stop(
-                table_id=number,
-                target=Side.B,
-                op=Op.DELETE,
-                amount=120,
-                reason="120 deletes exceed deletes_max = 50",
-                since=1_790_000_000.0,
-                waiting=120,
-            )
-        )
+        ledger.stop_table(stopped(number))
         ledger.mark_table(number, [Side.A], Reason.TRUNCATE, {Side.A: 0})
     assert "stopped before writing to side b" in syncer("status").out
     listed = syncer("guard", "list")

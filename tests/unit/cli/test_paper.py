@@ -60,7 +60,7 @@ def test_elsewhere_no_line_is_broken():
 
 
 def test_nothing_that_draws_is_loaded_where_nothing_is_drawn():
-    """It is a sixth of the start of ``syncer run``; what structlog would load of it included."""
+    """What structlog would load of it included: together a sixth of a small ``syncer verify``."""
     code = (
         "import sys; sys.argv = ['syncer', 'status', '--json', '--ledger', 'none.db']\n"
         "from syncer.__main__ import entry\n"
