@@ -208,6 +208,11 @@ def row_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
     return f"LEFT(SHA2({row_text(columns, flavor)},256),32)"
 
 
+def short_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
+    """Return an expression: the first 64 bits of the same, as 16 hex digits, which ``chunk_digest`` puts together; NULL as ``row_text``."""
+    return f"LEFT(SHA2({row_text(columns, flavor)},256),16)"
+
+
 def chunk_digest(columns: Sequence[Column], flavor: Flavor | None = None) -> str:
     """
     Return two select expressions: the row count and the XOR of 64 bits of every row's SHA-256 (design §4).
@@ -235,7 +240,7 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
 
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
-    number = f"CAST(CONV(LEFT(SHA2({row_text(columns, flavor)},256),16),16,10) AS UNSIGNED)"
+    number = f"CAST(CONV({short_digest(columns, flavor)},16,10) AS UNSIGNED)"
     return f"IFNULL({number},UUID_SHORT())" if _may_be_null(columns, flavor) else number
 
 
@@ -243,8 +248,7 @@ def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
     """What ``_joined`` takes of every row: MySQL joins bytes, which spares it a number made of text and text of a number."""
     if flavor is not Flavor.MYSQL:
         return _number(columns, flavor)
-    hexed = f"LEFT(SHA2({row_text(columns, flavor)},256),16)"
-    return f"UNHEX(IFNULL({hexed},LPAD(HEX(UUID_SHORT()),16,'0')))"
+    return f"UNHEX(IFNULL({short_digest(columns, flavor)},LPAD(HEX(UUID_SHORT()),16,'0')))"
 
 
 def _may_be_null(columns: Sequence[Column], flavor: Flavor | None) -> bool:

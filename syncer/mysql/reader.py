@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,9 +15,9 @@ from syncer.core.rules import RuleValue
 from syncer.core.schema import Column
 from syncer.mysql import columns as cols
 from syncer.mysql import statements
-from syncer.mysql.buckets import Division
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
+from syncer.mysql.keydigests import KeyDigests
 from syncer.mysql.loading import LINE_END
 from syncer.mysql.snapshot import Snapshot
 
@@ -199,23 +199,25 @@ class SnapshotReader(Snapshot):
             found.append((key, more))
         return found
 
-    def bucket_digests(self, table: PairedTable, division: Division) -> dict[int, tuple[int, int]]:
-        """Read row count and digest of every bucket that has rows."""
+    def key_digests(self, table: PairedTable, low: Key | None, high: Key | None) -> KeyDigests:
+        """Read the keys and digests of the rows from *low* (inclusive) to *high* (exclusive) as one text."""
         side = self._session.side
-        sql = division.select(table.schema(side), self._session.flavor, table.compared(side))
-        return {
-            int(bucket): (int(count), int(digest or 0))
-            for bucket, count, digest in self._query(sql)
-        }
+        sql = statements.select_entries(
+            table.schema(side), self._session.flavor, table.compared(side), low, high, side
+        )
+        count, text = self._query(sql)[0]
+        return KeyDigests(int(count), text or b"")
 
-    def digests_in_buckets(
-        self, table: PairedTable, division: Division, buckets: Collection[int]
-    ) -> dict[Key, str]:
-        """Read key and row digest of every row of *buckets*."""
-        if not buckets:
-            return {}
+    def digests_by_key(self, table: PairedTable, keys: Sequence[Key]) -> dict[Key, str]:
+        """Read key and row digest of every row of *keys*."""
         schema = table.schema(self._session.side)
-        return self._digests(table, division.condition(schema, self._session.flavor, buckets))
+        parts = statements.split_keys(schema, keys, self._keys_bytes)
+        self._expect(len(parts) - 1)
+        found: dict[Key, str] = {}
+        for part in parts:
+            condition = statements.keys_condition(schema, part)
+            found |= self._digests(table, statements.scope_condition(schema, condition))
+        return found
 
     def digests_in_range(
         self, table: PairedTable, low: Key | None, high: Key | None

@@ -15,6 +15,8 @@ import msgspec
 from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.schema import Column, TableName, TableSchema
+from syncer.core.side import Side
+from syncer.mysql import keydigests
 from syncer.mysql.columns import image, key_select, quote_name, quote_text
 from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
@@ -45,6 +47,7 @@ __all__ = [
     "select_chunk_values",
     "select_count_before",
     "select_digests",
+    "select_entries",
     "select_in_scope",
     "select_keys_digest",
     "select_multiset_digest",
@@ -118,6 +121,21 @@ def select_chunk_digest(
     """Select row count and digest of the keys from *low* (inclusive) to *high* (exclusive)."""
     return (
         f"SELECT {chunk_digest(columns, flavor)} FROM {table_by_key(schema)} "
+        f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
+    )
+
+
+def select_entries(
+    schema: TableSchema,
+    flavor: Flavor,
+    columns: Sequence[Column],
+    low: Key | None,
+    high: Key | None,
+    side: Side,
+) -> str:
+    """Select what ``keydigests.KeyDigests`` holds of the keys from *low* (inclusive) to *high* (exclusive)."""
+    return (
+        f"SELECT {keydigests.select(schema, flavor, columns, side)} FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
 

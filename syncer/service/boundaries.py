@@ -1,8 +1,6 @@
-"""Where chunks of a table end, and which of their keys differ: for comparisons with proof and without alike."""
+"""Where chunks of a table end: for comparisons with proof and without alike."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from syncer.core.chunking import ChunkSizer, IntegerSteps
 from syncer.core.key import Key
@@ -11,8 +9,6 @@ from syncer.core.side import Side
 from syncer.service.sides import Workers
 
 CHUNK_BYTES = 16 << 20
-DIVIDED_ROWS = 1000
-"""A chunk that differs and has at least so many rows on both sides is divided into buckets."""
 
 
 def next_boundary(
@@ -65,9 +61,3 @@ def learn(
 def rows_per_chunk(table: PairedTable, sizer: ChunkSizer) -> int:
     """Bound the chunk by bytes, so that memory stays bounded whatever the rows weigh."""
     return max(1, min(sizer.rows, CHUNK_BYTES // table.row_bytes))
-
-
-def differing_keys(found: Mapping[Side, Mapping[Key, str]]) -> list[Key]:
-    """Return the keys whose digests differ, or that one side lacks."""
-    a, b = found[Side.A], found[Side.B]
-    return [key for key, value in a.items() if b.get(key) != value] + [k for k in b if k not in a]

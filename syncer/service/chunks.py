@@ -12,6 +12,7 @@ import structlog
 
 from syncer.clock import Clock
 from syncer.core.chunking import ChunkSizer, IntegerSteps
+from syncer.core.key import StoredKey
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES
 from syncer.errors import TransientDatabaseError
@@ -32,10 +33,17 @@ from syncer.service.throttle import Throttle
 
 MANY_DIFFERING = 5000
 """Where a chunk has more differing keys, the next ones are read one at a time: their keys are in memory at once."""
+GATHER_S = 1.0
+"""Differing keys wait so long at most for those of the next chunks: a transaction for each few would cost more than they do."""
 
 
 class ChunkComparer:
-    """Compares the next chunk of a claimed span. Used by the reconciler's thread alone."""
+    """
+    Compares the next chunk of a claimed span. Used by the reconciler's thread alone.
+
+    Attributes:
+        narrowed: the differing keys found since whoever decides them emptied this, by table id, and until when they may wait.
+    """
 
     def __init__(
         self,
@@ -63,8 +71,11 @@ class ChunkComparer:
         self._lanes = lanes
         self._looking = ChunkReader(reader, lanes)
         self._width = 1
-        self._scattered: tuple[int, float] | None = None
+        self._scattered: int | None = (
+            None  # the table of which some of the chunks just before differed
+        )
         self._steps: dict[int, IntegerSteps] = {}
+        self.narrowed: dict[tuple[int, StoredKey], float] = {}
         self.rows_compared = 0
 
     @property
@@ -84,10 +95,9 @@ class ChunkComparer:
         if self._copier and source and self._copier.copy(span, table, source):
             return True
         started = self._clock.monotonic()
-        rows = self._rows(table)
         try:
             chunks = self._next_chunks(span, table)
-            seen = self._looking.look(chunks, rows=rows, differing=rows * self._share(span))
+            seen = self._looking.look(chunks, scattered=self._scattered == span.table_id)
         except TransientDatabaseError:
             self._sizer.shrink()
             raise
@@ -102,9 +112,7 @@ class ChunkComparer:
             self._sizer.took(max(one.rows.values()), seconds)
             span = rest
         most = max(len(one.differing) for one in seen)
-        differing = sum(len(one.differing) for one in seen)
-        share = differing / max(1, sum(max(one.rows.values()) for one in seen))
-        self._scattered = (span.table_id, share) if differing else None
+        self._scattered = span.table_id if most else None
         several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
@@ -114,10 +122,6 @@ class ChunkComparer:
         self._lanes.rest()
         if self._copier:
             self._copier.rest()
-
-    def _share(self, span: ClaimedSpan) -> float:
-        """Say which part of the rows differed in the chunks of the same table that were compared just before; 0: none."""
-        return self._scattered[1] if self._scattered and self._scattered[0] == span.table_id else 0
 
     def _rows(self, table: PairedTable) -> int:
         rows = rows_per_chunk(table, self._sizer)
@@ -152,12 +156,13 @@ class ChunkComparer:
         if self._copier and lone and self._copier.copy(span, table, lone[0]):
             return None  # it has moved by itself
         up_to = None if chunk.end is None else table.store(chunk.end)
+        keys = [table.store(key) for key in differing]
         self._probe(Moment.SPAN_BEFORE, None)
         try:
             self._ledger.narrow_span(
                 span,
                 up_to=up_to,
-                keys=[table.store(key) for key in differing],
+                keys=keys,
                 lower=lower,
                 rows=rows,
             )
@@ -165,6 +170,8 @@ class ChunkComparer:
             # A tailer has marked the table again meanwhile: what was read proves nothing for that mark.
             return None
         self._probe(Moment.SPAN_AFTER, None)
+        until = self._clock.monotonic() + GATHER_S
+        self.narrowed |= {(span.table_id, key): until for key in keys}
         self.rows_compared += rows
         self._throttle.used(rows)
         self._log.debug(

@@ -1,8 +1,8 @@
 """
 What chunks of a span hold on both sides, and which of their keys differ: read in stages, each for several chunks at a time.
 
-A digest of each chunk, of each bucket of those that differ, and the rows of the buckets that do. Where differences are spread
-over a table, its chunks are divided at once, and where they are dense, all rows are read at once: one look or two less at each.
+A digest of each chunk, then of those that differ the keys and digests of all rows, as one text. Where differences are spread over
+a table, that text is asked for at once: it costs a server little more than the digest, and one look less.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
-from syncer.mysql.buckets import COUNT, Division, count_for, unequal
+from syncer.mysql.keydigests import KeyDigests
 from syncer.mysql.reader import SnapshotReader
-from syncer.service.boundaries import DIVIDED_ROWS, differing_keys
+from syncer.service.differing import by_entries, by_rows, closer_look
 from syncer.service.lanes import Lanes
 from syncer.service.reading import PairReader
 
 T = TypeVar("T")
 Work = Callable[[SnapshotReader, Side], T]
-Buckets = dict[int, tuple[int, int]]
-"""Row count and digest by the bucket's number."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -58,8 +56,6 @@ class Seen(msgspec.Struct):
     equal: bool
     horizons: dict[Side, Horizon]
     differing: list[Key] = msgspec.field(default_factory=list)
-    division: Division | None = None
-    chosen: list[int] = msgspec.field(default_factory=list)
 
 
 class ChunkReader:
@@ -70,23 +66,16 @@ class ChunkReader:
         self._reader = reader
         self._lanes = lanes
 
-    def look(self, chunks: Sequence[Chunk], *, rows: int, differing: float) -> list[Seen]:
+    def look(self, chunks: Sequence[Chunk], *, scattered: bool) -> list[Seen]:
         """
-        Compare *chunks*, of about *rows* rows each, of which about *differing* are likely to differ.
+        Compare *chunks*; *scattered*: rows of most of them are likely to differ.
 
         Raises as ``PairReader.within_snapshots``.
         """
-        if differing:
-            count = count_for(rows, differing)
+        if scattered:
             seen = [Seen(chunk, {}, False, {}) for chunk in chunks]
-            if count:
-                self._divide(seen, rows, count)
         else:
             seen = self._digest(chunks)
-            large = [
-                one for one in seen if not one.equal and min(one.rows.values()) >= DIVIDED_ROWS
-            ]
-            self._divide(large, 0)
         self._find([one for one in seen if not one.equal])
         return seen
 
@@ -103,45 +92,35 @@ class ChunkReader:
             seen.append(Seen(chunk, rows, digests[Side.A] == digests[Side.B], horizons))
         return seen
 
-    def _divide(self, seen: list[Seen], rows: int, count: int = COUNT) -> None:
-        """Compare bucket by bucket; *rows*: about so many of each, 0: they are known."""
-        for one in seen:
-            chunk, about = one.chunk, rows or min(one.rows.values())
-            one.division = Division.of(
-                chunk.low, chunk.high, about, integer=chunk.table.integer_key, count=count
-            )
-        found = self._all([_buckets_of(one.chunk, one.division) for one in seen if one.division])
-        for one, (buckets, horizons) in zip(seen, found, strict=True):
-            one.rows = {side: sum(count for count, _ in buckets[side].values()) for side in SIDES}
-            one.chosen = unequal(buckets[Side.A], buckets[Side.B])
-            one.equal = not one.chosen
-            one.horizons = horizons
-
     def _find(self, seen: Sequence[Seen]) -> None:
         """Find the keys of chunks that differ."""
-        for one, (rows, after) in zip(seen, self._all(list(map(_rows_of, seen))), strict=True):
-            one.differing = differing_keys(rows)
-            if not one.rows:
-                one.rows = {side: len(rows[side]) for side in SIDES}
-                one.equal = not one.differing
-            before = after if one.division is None else one.horizons
-            one.horizons = {side: Horizon(before[side].lower, after[side].upper) for side in SIDES}
+        again: list[tuple[Seen, Work[Mapping[Key, str]]]] = []
+        found = self._all([_entries_of(one.chunk) for one in seen])
+        for one, (texts, horizons) in zip(seen, found, strict=True):
+            chunk = one.chunk
+            differing = by_entries(chunk.table, texts)
+            one.rows = {side: texts[side].rows for side in SIDES}
+            one.horizons = horizons
+            one.differing = list(differing or ())
+            look = closer_look(chunk.table, chunk.low, chunk.high, differing)
+            if look is not None:
+                again.append((one, _alike(look)))
+        for (one, _), (rows, after) in zip(
+            again, self._all([work for _, work in again]), strict=True
+        ):
+            one.differing = list(by_rows(rows))
+            one.horizons = {
+                side: Horizon(one.horizons[side].lower, after[side].upper) for side in SIDES
+            }
 
 
 def _digest_of(chunk: Chunk) -> Work[tuple[int, int]]:
     return lambda reader, _side: reader.chunk_digest(chunk.table, chunk.low, chunk.high)
 
 
-def _buckets_of(chunk: Chunk, division: Division) -> Work[Buckets]:
-    return lambda reader, _side: reader.bucket_digests(chunk.table, division)
+def _entries_of(chunk: Chunk) -> Work[KeyDigests]:
+    return lambda reader, _side: reader.key_digests(chunk.table, chunk.low, chunk.high)
 
 
-def _rows_of(seen: Seen) -> Work[Mapping[Key, str]]:
-    chunk, division, chosen = seen.chunk, seen.division, seen.chosen
-
-    def work(reader: SnapshotReader, _side: Side) -> Mapping[Key, str]:
-        if division is None:
-            return reader.digests_in_range(chunk.table, chunk.low, chunk.high)
-        return reader.digests_in_buckets(chunk.table, division, chosen)
-
-    return work
+def _alike(look: Callable[[SnapshotReader], T]) -> Work[T]:
+    return lambda reader, _side: look(reader)

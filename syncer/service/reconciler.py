@@ -149,8 +149,9 @@ class Reconciler:
             self._families.following.follow()
         now = self._clock.monotonic()
         self._due = self._claim(now)
-        claimed = self._due[: self._cycle_rows(self._due)]
+        claimed = [] if self._gathers(now) else self._due[: self._cycle_rows(self._due)]
         if claimed:
+            self.chunks.narrowed.clear()
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
         if len(self._due) > max(self._batch_rows, len(claimed)) and self._ahead < BATCHES_AHEAD:
@@ -170,6 +171,20 @@ class Reconciler:
             if span is None:
                 self._reader.prove_if_many()
         return moved
+
+    def _gathers(self, now: float) -> bool:
+        """
+        Say whether the keys that are due, if any, wait for those of the next chunks: they are few, all of chunks just compared.
+
+        A change that a stream tells of never waits, but for one of such a key.
+        """
+        narrowed = self.chunks.narrowed
+        return (
+            0 < len(self._due) < self._batch_rows
+            and all(now < narrowed.get((d.table_id, d.key), now) for d in self._due)
+            and self._ledger.claim_span(now) is not None
+            and self.throttle.free()
+        )
 
     def _cycle_rows(self, due: Sequence[ClaimedKey]) -> int:
         """

@@ -23,6 +23,7 @@ from syncer.mysql.compatibility import other_key
 from syncer.mysql.connection import Session
 from syncer.mysql.reader import RowRead, is_unknown
 from syncer.service.checking import misfits
+from syncer.service.differing import Differing
 from syncer.service.lanes import Lanes
 from syncer.service.multisets import Surplus, compare_multisets
 from syncer.service.oversize import packet_note
@@ -31,7 +32,7 @@ from syncer.service.reports import Observer, TableVerdict, VerifyReport
 from syncer.service.sides import SideWorker, Workers
 from syncer.service.tables import Selection, pair_tables, printable_key, select
 from syncer.service.throttle import Throttle
-from syncer.service.walk import UNFINISHED, Differing, Found, Progress, Walk
+from syncer.service.walk import UNFINISHED, Found, Progress, Walk
 
 LOOK_AGAIN_S = (0.1, 0.3, 1.0, 2.0)
 SAMPLES = 20

@@ -16,14 +16,8 @@ from syncer.core.key import Key
 from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.errors import Interrupted
-from syncer.mysql.buckets import Division, unequal
-from syncer.service.boundaries import (
-    DIVIDED_ROWS,
-    differing_keys,
-    learn,
-    next_boundary,
-    rows_per_chunk,
-)
+from syncer.service.boundaries import learn, next_boundary, rows_per_chunk
+from syncer.service.differing import Differing, by_entries, by_rows, closer_look
 from syncer.service.lanes import Lanes
 from syncer.service.reports import BaselineProgress, Observer
 from syncer.service.sides import SideWorker, Workers
@@ -32,9 +26,6 @@ from syncer.service.throttle import Throttle
 HELD_UP_S = 0.2
 """Work that is held up asks again after so long."""
 UNFINISHED = "interrupted: not everything was compared; start it again"
-
-Differing = dict[Key, tuple[str | None, str | None]]
-"""Per key the digests of both sides' rows; None for no row."""
 
 
 class Found(msgspec.Struct):
@@ -167,38 +158,18 @@ def _compare(
     at = clock.monotonic()
     digests = workers.both(_digest_of(table, low, end))
     seconds = clock.monotonic() - at
-    differing: Differing = {}
-    if digests[Side.A] != digests[Side.B]:
-        fewest = min(digests[side][0] for side in SIDES)
-        differing = _differing(workers, table, low, end, fewest)
     rows = {side: digests[side][0] for side in SIDES}
-    return _Compared(low, end, rows, differing, seconds)
-
-
-def _differing(
-    workers: Workers, table: PairedTable, low: Key | None, high: Key | None, rows: int
-) -> Differing:
-    """Find the keys that differ in a chunk of at least *rows* rows on each side; large ones by way of buckets."""
-    if rows < DIVIDED_ROWS:
-        read = workers.both(_rows_of(table, low, high))
-    else:
-        division = Division.of(low, high, rows, integer=table.integer_key)
-        buckets = workers.both(lambda worker: worker.reader().bucket_digests(table, division))
-        chosen = unequal(buckets[Side.A], buckets[Side.B])
-        read = workers.both(
-            lambda worker: worker.reader().digests_in_buckets(table, division, chosen)
-        )
-    a, b = read[Side.A], read[Side.B]
-    return {key: (a.get(key), b.get(key)) for key in differing_keys(read)}
+    if digests[Side.A] == digests[Side.B]:
+        return _Compared(low, end, rows, {}, seconds)
+    entries = workers.both(lambda worker: worker.reader().key_digests(table, low, end))
+    differing = by_entries(table, entries)
+    look = closer_look(table, low, end, differing)
+    if look is not None:
+        differing = by_rows(workers.both(lambda worker: look(worker.reader())))
+    return _Compared(low, end, rows, differing or {}, seconds)
 
 
 def _digest_of(
     table: PairedTable, low: Key | None, high: Key | None
 ) -> Callable[[SideWorker], tuple[int, int]]:
     return lambda worker: worker.reader().chunk_digest(table, low, high)
-
-
-def _rows_of(
-    table: PairedTable, low: Key | None, high: Key | None
-) -> Callable[[SideWorker], dict[Key, str]]:
-    return lambda worker: worker.reader().digests_in_range(table, low, high)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from syncer.core.schema import TableName
+from syncer.core.side import Side
 from syncer.mysql import statements
-from syncer.mysql.buckets import Division
 from syncer.mysql.flavor import Flavor
 from tests.unit.mysql.tables import column, table, text
 
@@ -171,13 +171,10 @@ def test_no_statement_is_made_with_the_pair_s_name():
 
 def test_a_filter_narrows_what_is_compared_and_never_what_is_read_by_key():
     some = msgspec.structs.replace(ONE, where="v = 'x' OR id > 5")
-    division = Division.of((1,), (2000,), 1000, integer=True)
     compared = [
         statements.select_chunk_digest(some, Flavor.MYSQL, V, (1,), (9,)),
         statements.select_chunk_values(some, Flavor.MYSQL, V, V, (1,), (9,)),
-        division.select(some, Flavor.MYSQL, V),
-        division.condition(some, Flavor.MYSQL, [1, 3]),
-        Division.of(None, None, 10, integer=True).condition(some, Flavor.MYSQL, [1]),
+        statements.select_entries(some, Flavor.MYSQL, V, (1,), (9,), Side.A),
     ]
     for one in compared:
         assert " AND (v = 'x' OR id > 5)" in one
