@@ -237,7 +237,7 @@ chunk_options = _stack(
         "--threads",
         type=click.IntRange(1, 64),
         metavar="NUMBER",
-        help="Chunks that are read at a time.  [default: one for each processor here, at most 4]",
+        help="Chunks that are read at a time, and transactions written.  [default: one for each processor here, at most 4; 4]",
     ),
 )
 """How whole tables are read."""

@@ -10,7 +10,7 @@ from msgspec import Meta
 from syncer.config.section import Section
 
 MOST_LANES = 4
-"""So many chunks are read at a time at most where nobody says."""
+"""So many chunks are read at a time at most where nobody says, and so many transactions are under way: a server commits several as soon as one."""
 
 
 class EngineSection(Section, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
             ge=0,
             le=64,
             description="chunks of whole tables that are read at a time, and transactions that are under way at a time at one side, "
-            "each on connections of its own; 0: one for each processor of this machine, at most 4",
+            "each on connections of its own; 0: as many chunks as this machine has processors, at most 4, and 4 transactions",
         ),
     ] = 0
     batch_rows: Annotated[
@@ -41,7 +41,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
             ge=1,
             le=10_000,
             description="most rows that one transaction of ours reads and writes; a user's transaction "
-            "that fits arrives whole; up to *threads* times as many where much is due and some of it is decided row by row",
+            "that fits arrives whole; up to four times as many, or *threads* times, where much is due and some of it is decided row by row",
         ),
     ] = 1_000
     lock_wait_s: Annotated[
@@ -85,3 +85,8 @@ class EngineSection(Section, frozen=True, kw_only=True):
     def lanes(self) -> int:
         """How many chunks are read at a time; at least 1."""
         return self.threads or max(1, min(MOST_LANES, os.cpu_count() or 1))
+
+    @property
+    def writes(self) -> int:
+        """How many transactions are under way at a time at one side; at least 1."""
+        return self.threads or MOST_LANES

@@ -45,6 +45,11 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.a if side is Side.A else self.b
 
     @cached_property
+    def full_name(self) -> str:
+        """``database.name``."""
+        return str(self.name)
+
+    @cached_property
     def row_bytes(self) -> int:
         """The longer of both sides' average row lengths in bytes, at least 1."""
         return max(self.a.row_bytes, self.b.row_bytes, 1)

@@ -14,7 +14,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.rules import RuleValue
 from syncer.core.schema import Column
 from syncer.mysql import columns as cols
-from syncer.mysql import statements
+from syncer.mysql import rowtext, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 from syncer.mysql.keydigests import KeyDigests
@@ -93,6 +93,14 @@ class ChunkValues(msgspec.Struct, frozen=True):
     values: str | bytes
 
 
+class ReadAgain(Exception):
+    """
+    The last read of a snapshot was not whole: the snapshot is over, and where it is begun anew, the read is made in another way.
+
+    Raised only where the number of reads was told beforehand.
+    """
+
+
 class SnapshotReader(Snapshot):
     """Reads of one side within a snapshot, or between two. Not thread-safe: one worker uses it."""
 
@@ -100,6 +108,7 @@ class SnapshotReader(Snapshot):
         """Take a session over; it is REPEATABLE READ, so that a locking read locks absent keys too."""
         super().__init__(session)
         self.rows_read = 0
+        self._not_as_text: set[int] = set()
 
     @property
     def _keys_bytes(self) -> int:
@@ -113,11 +122,38 @@ class SnapshotReader(Snapshot):
         schema = table.schema(self._session.side)
         parts = statements.split_keys(schema, keys, self._keys_bytes)
         if len(parts) == 1:
-            return self._rows(table, statements.keys_condition(schema, keys))
+            condition = statements.keys_condition(schema, keys)
+            known = self._rows_of_text(table, condition)
+            return self._rows(table, condition) if known is None else known
         self._expect(len(parts) - 1)
         found: dict[Key, RowRead] = {}
         for part in parts:
             found |= self._rows(table, statements.keys_condition(schema, part))
+        return found
+
+    def _rows_of_text(self, table: PairedTable, condition: str) -> dict[Key, RowRead] | None:
+        """Read rows in the way that costs us least; None: they are to be read in the usual way."""
+        side = self._session.side
+        schema, columns = table.schema(side), table.compared(side)
+        usual = self._locking or table.policy.columns or table.table_id in self._not_as_text
+        if usual or not rowtext.fits(schema, columns):
+            return None
+        sql = statements.select_rows_as_text(
+            schema, self._session.flavor, columns, table.writable(side), condition
+        )
+        count, text = self._query(sql)[0]
+        try:
+            rows = rowtext.take_apart(int(count), cols.as_text(text or ""))
+            found: dict[Key, RowRead] = {
+                (key,): RowRead((key,), digest, (), whole) for key, digest, whole in rows
+            }
+        except ValueError:
+            self._not_as_text.add(table.table_id)
+            if self._closed:
+                raise ReadAgain from None
+            self._expect(1)
+            return None
+        self.rows_read += len(found)
         return found
 
     def rows_in_range(

@@ -16,7 +16,7 @@ from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.core.side import Side
-from syncer.mysql import keydigests
+from syncer.mysql import keydigests, rowtext
 from syncer.mysql.columns import image, key_select, quote_name, quote_text
 from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
@@ -53,6 +53,7 @@ __all__ = [
     "select_multiset_digest",
     "select_parents_with_children",
     "select_row_digests",
+    "select_rows_as_text",
     "select_small_digest",
     "split_by_bytes",
     "split_keys",
@@ -108,6 +109,20 @@ def select_digests(
     return (
         f"SELECT {','.join(selected)} FROM {table_by_key(schema)} WHERE {condition}{order}"
         f"{' FOR UPDATE' if lock else ''}"
+    )
+
+
+def select_rows_as_text(
+    schema: TableSchema,
+    flavor: Flavor,
+    columns: Sequence[Column],
+    images: Sequence[Column],
+    condition: str,
+) -> str:
+    """Select number and text of the rows (``rowtext.py``) that *condition* is about."""
+    return (
+        f"SELECT {rowtext.select(schema, flavor, columns, images)} "
+        f"FROM {table_by_key(schema)} WHERE {condition}"
     )
 
 

@@ -122,9 +122,12 @@ class RangeCopier:
         clock: Clock,
         log: structlog.stdlib.BoundLogger,
         probe: Probe = no_probe,
+        *,
+        loads: int,
     ) -> None:
-        """Compose; nothing is read yet."""
+        """Compose; nothing is read yet. No more than *loads* transactions at a time load lines: more are no faster."""
         self._lanes = lanes
+        self._loads = loads
         self._sent: deque[_Sent] = deque()
         self._ledger = ledger
         self._catalog = catalog
@@ -193,7 +196,9 @@ class RangeCopier:
                 lower = {source: horizon.lower, source.other: stretch.target.lower}
                 if not self._send(span, table, stretch, chunk, lower):
                     break
-                if not self._finish(span.table_id, target=source.other, most=self._at_a_time):
+                if not self._finish(
+                    span.table_id, target=source.other, most=self._at_a_time(stretch.lines)
+                ):
                     break
                 if chunk.end is None:
                     break
@@ -225,10 +230,10 @@ class RangeCopier:
         """Close what is not needed while nothing is copied."""
         self._lanes.rest()
 
-    @property
-    def _at_a_time(self) -> int:
-        """How many transactions may be under way while the next chunk is read."""
-        return max(0, self._lanes.ready - 1)
+    def _at_a_time(self, lines: bool) -> int:
+        """How many transactions may be under way while the next chunk is read; no more help where they load *lines*."""
+        most = min(self._lanes.ready, self._loads) if lines else self._lanes.ready
+        return max(0, most - 1)
 
     def _finish(self, table_id: int, *, target: Side, most: int) -> bool:
         """

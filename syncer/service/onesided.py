@@ -63,7 +63,9 @@ class OneSided(msgspec.Struct, frozen=True, dict=True):
                     keys=(stored,),
                     action=op,
                     present=meant is not None,
-                    undo=None if there is None else restoration(table, target, there, meant),
+                    undo=None
+                    if there is None
+                    else restoration(table, target, there, meant, stored=stored),
                 )
             )
         return found

@@ -278,6 +278,7 @@ def restoration(
     meant: str | None,
     made: str | None = None,
     key: Key | None = None,
+    stored: StoredKey | None = None,
 ) -> Restoration | None:
     """
     Return what brings *there* back, a row of *target* that is overwritten or deleted; None where it is not kept.
@@ -286,20 +287,22 @@ def restoration(
         meant: the digest of the row that takes its place; None: it is deleted, or the digest is not known.
         made: the literals of that row, where it was made of both sides'.
         key: how side A spells the key, where that may be otherwise.
+        stored: the key of *there* as the ledger has it, where that is at hand.
     """
-    if not table.undo or max(len(there.image), len(made or "")) > UNDO_IMAGE_CHARS:
-        return None
-    if not (_is_text(there.image) and _is_text(made or "")):
+    image = there.image
+    if not table.undo or len(image) > UNDO_IMAGE_CHARS or not _is_text(image):
         return None  # the ledger's form has no room for bytes that are no text
+    if made is not None and (len(made) > UNDO_IMAGE_CHARS or not _is_text(made)):
+        return None
     return Restoration(
-        table=str(table.name),
+        table=table.full_name,
         key=tuple(map(key_text, table.a.key_columns, key or there.key)),
-        key_stored=(table.store(there.key),),
+        key_stored=(table.store(there.key) if stored is None else stored,),
         side=target,
         columns=table.written,
         expected=meant,
         meant=there.digest,
-        image=there.image,
+        image=image,
         actor="",
         expected_image=made,
     )

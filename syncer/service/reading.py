@@ -25,7 +25,7 @@ from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.identity import identities, joined
-from syncer.mysql.reader import RowRead, SnapshotReader
+from syncer.mysql.reader import ReadAgain, RowRead, SnapshotReader
 from syncer.mysql.snapshot import Bounds
 from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
@@ -176,6 +176,9 @@ class PairReader:
             self._probe(Moment.SNAPSHOT, worker.side)
             result = work(reader, worker.side)
             bounds = reader.end()
+        except ReadAgain:
+            reader.abandon()
+            return self._within_snapshot(worker, work, locking=locking, reads=reads)
         except BaseException:
             reader.abandon()
             raise

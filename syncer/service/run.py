@@ -335,12 +335,12 @@ class Run:
             make,
             config.pair_id,
             epoch,
-            engine.lanes if engine.lanes > 1 else 0,
+            engine.writes if engine.writes > 1 else 0,
             clock,
             self._log,
         )
         stack.callback(applying.close)
-        more = engine.lanes - 1
+        more = engine.writes - 1
         carrying = ApplyLanes(make, config.pair_id, epoch, more, clock, self._log)
         stack.callback(carrying.close)
         replicas = ReplicaWatch(config, clock, self._log)
@@ -349,7 +349,16 @@ class Run:
         throttle = Throttle(config.throttle, workers, clock, self._log, lagging=replicas.reason)
         copier = (
             RangeCopier(
-                ledger, catalog, reader, writers, applying, throttle, clock, self._log, self._probe
+                ledger,
+                catalog,
+                reader,
+                writers,
+                applying,
+                throttle,
+                clock,
+                self._log,
+                self._probe,
+                loads=engine.lanes,
             )
             if writers
             else None

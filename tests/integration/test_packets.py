@@ -175,3 +175,33 @@ def test_keys_that_are_together_above_a_packet_are_read_and_written_in_parts(
     assert oracle.differences(found) == []
     assert len(found["t"][0]) == rows // 2
     assert kept.conflicts() == []
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_rows_that_are_together_above_a_packet_are_read_one_by_one(pair, database, product):
+    """Their text is cut off by the server, with no more than a warning; and one row that has no image has no text at all."""
+    limit = "max_allowed_packet"
+    before = [server.query(f"SELECT @@GLOBAL.{limit}")[0][0] for server in pair.sides]
+    pair.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, b MEDIUMBLOB, n INT NOT NULL)",
+        "CREATE TABLE small (id INT PRIMARY KEY, n INT NOT NULL)",
+        "INSERT INTO small VALUES (1, 0), (2, 0)",
+        f"INSERT INTO t VALUES {','.join(f'({i}, NULL, 0)' for i in range(40))}",
+        db=database,
+    )
+    kept = product()
+    kept.until_in_sync()
+    try:
+        pair.script(f"SET GLOBAL {limit} = {SMALL}")
+        pair.a.script(
+            "UPDATE t SET b = REPEAT(CHAR(id), 60000), n = id",
+            "UPDATE small SET n = 1",
+            db=database,
+        )
+        report = kept.until_in_sync()
+    finally:
+        for server, size in zip(pair.sides, before, strict=True):
+            server.query(f"SET GLOBAL {limit} = {size}")
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert report["last"]["b"]["applied_updates"] == 42
+    assert kept.conflicts() == []

@@ -418,3 +418,18 @@ def test_a_filter_of_a_table_goes_before_that_of_all():
     assert config.filter_for(TableName("shop", "other")).columns == ("region",)
     assert "NOW() is no function" in refusal({**SHOP, "sync": {**sync, "where": "a < NOW()"}})
     assert "mentions no column" in refusal({**SHOP, "table": [{"match": "shop.*", "where": "1"}]})
+
+
+@pytest.mark.parametrize(("threads", "processors", "chunks", "transactions"), [
+    (0, 1, 1, 4),
+    (0, 2, 2, 4),
+    (0, 16, 4, 4),
+    (1, 16, 1, 1),
+    (9, 2, 9, 9),
+])  # fmt: skip
+def test_chunks_follow_the_processors_and_transactions_do_not(
+    monkeypatch, threads, processors, chunks, transactions
+):
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    engine = load({**SHOP, "engine": {"threads": threads}}).engine
+    assert (engine.lanes, engine.writes) == (chunks, transactions)
