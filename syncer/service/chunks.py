@@ -7,6 +7,8 @@ A chunk is cleared only as far as its rows are proven: the span's last transacti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import structlog
 
@@ -17,7 +19,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES
 from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
-from syncer.ledger.records import ClaimedSpan
+from syncer.ledger.records import ClaimedKey, ClaimedSpan
 from syncer.service.boundaries import (
     learn,
     next_boundary,
@@ -116,6 +118,15 @@ class ChunkComparer:
         several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
+
+    def may_wait(self, due: Iterable[ClaimedKey]) -> bool:
+        """
+        Say whether all keys *due* may still wait for those of the next chunks.
+
+        A change that a stream tells of never does, but for one of a key that was found just now.
+        """
+        now = self._clock.monotonic()
+        return all(now < self.narrowed.get((one.table_id, one.key), now) for one in due)
 
     def rest(self) -> None:
         """Nothing is to be compared: close what is not needed for now."""

@@ -149,9 +149,11 @@ class Reconciler:
             self._families.following.follow()
         now = self._clock.monotonic()
         self._due = self._claim(now)
-        claimed = [] if self._gathers(now) else self._due[: self._cycle_rows(self._due)]
-        if claimed:
+        claimed: Sequence[ClaimedKey] = ()
+        if not self._gathers(now):
             self.chunks.narrowed.clear()
+            claimed = self._due[: self._cycle_rows(self._due)]
+        if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
         if len(self._due) > max(self._batch_rows, len(claimed)) and self._ahead < BATCHES_AHEAD:
@@ -165,7 +167,7 @@ class Reconciler:
             moved = self._compare(span) or moved
         if span is None:
             self.chunks.rest()
-        if not claimed:
+        if not self._due:
             self._sender.rest()
             self._guards.rest()
             if span is None:
@@ -173,15 +175,10 @@ class Reconciler:
         return moved
 
     def _gathers(self, now: float) -> bool:
-        """
-        Say whether the keys that are due, if any, wait for those of the next chunks: they are few, all of chunks just compared.
-
-        A change that a stream tells of never waits, but for one of such a key.
-        """
-        narrowed = self.chunks.narrowed
+        """Say whether the keys that are due wait for those of the next chunks: they are few, all of chunks just compared."""
         return (
             0 < len(self._due) < self._batch_rows
-            and all(now < narrowed.get((d.table_id, d.key), now) for d in self._due)
+            and self.chunks.may_wait(self._due)
             and self._ledger.claim_span(now) is not None
             and self.throttle.free()
         )
