@@ -237,7 +237,8 @@ chunk_options = _stack(
         "--threads",
         type=click.IntRange(1, 64),
         metavar="NUMBER",
-        help="Chunks that are read at a time, and transactions written.  [default: one for each processor here, at most 4; 4]",
+        help="Chunks that are read at a time, and transactions that are written at a time.  "
+        "[default: a chunk for each processor here, at most 4; 4 transactions]",
     ),
 )
 """How whole tables are read."""

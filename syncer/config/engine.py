@@ -10,7 +10,7 @@ from msgspec import Meta
 from syncer.config.section import Section
 
 MOST_LANES = 4
-"""So many chunks are read at a time at most where nobody says, and so many transactions are under way: a server commits several as soon as one."""
+"""So many chunks are read at a time at most where nobody says, and so many transactions are under way: catching up was slower with fewer, and with more."""
 
 
 class EngineSection(Section, frozen=True, kw_only=True):

@@ -245,7 +245,7 @@ _SHOWN = {"ucs2": "utf-16-be", "utf16": "utf-16-be", "utf16le": "utf-16-le", "ut
 
 def key_text(column: Column, scalar: Scalar) -> str:
     """Return a key part for a person's eyes; bytes that are no readable text as ``0x...``."""
-    if type(scalar) is not bytes:
+    if not isinstance(scalar, bytes):
         return str(scalar)
     if column.data_type == "uuid":
         return str(uuid.UUID(bytes=scalar))

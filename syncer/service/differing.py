@@ -48,7 +48,8 @@ def closer_look(
     Where a text of keys and digests was cut off (*differing* is None), its rows come one by one. And documents that differ as
     texts may be equal by value (``documents.py``).
     """
-    if differing is not None and (not differing or not split(table.compared(Side.A))[1]):
+    documents = any(split(table.compared(side))[1] for side in Side)
+    if differing is not None and not (differing and documents):
         return None
     if differing is None or len(differing) > MOST_BY_KEY:
         return lambda reader: reader.digests_in_range(table, low, high)

@@ -331,17 +331,10 @@ class Run:
         stack.callback(lanes.close)
         reader = PairReader(workers, progress, ending, self._probe)
         writers = {side: d for side, d in deliveries.items() if isinstance(d, BulkDelivery)}
-        applying = ApplyLanes(
-            make,
-            config.pair_id,
-            epoch,
-            engine.writes if engine.writes > 1 else 0,
-            clock,
-            self._log,
-        )
+        lanes_of = partial(ApplyLanes, make, config.pair_id, epoch, clock=clock, log=self._log)
+        applying = lanes_of(engine.writes if engine.writes > 1 else 0)
         stack.callback(applying.close)
-        more = engine.writes - 1
-        carrying = ApplyLanes(make, config.pair_id, epoch, more, clock, self._log)
+        carrying = lanes_of(engine.writes - 1)
         stack.callback(carrying.close)
         replicas = ReplicaWatch(config, clock, self._log)
         stack.callback(replicas.close)
