@@ -109,8 +109,11 @@ class TableKeys:
         """Drop *keys*, of which any may be absent."""
         if self._runs:
             self._spread()
-        for key in keys:
-            self._states.pop(key, None)
+        gone = set(keys)
+        if self._states.keys() <= gone:
+            self._states.clear()
+        for key in gone.intersection(self._states):
+            del self._states[key]
         self._hull = None
 
     def _take(self, run: Progression, state: int) -> bool:

@@ -296,9 +296,10 @@ class OpenTransaction:
         for table_id, own in written.items():
             if table_id in self._keys:
                 self._keys[table_id].forget(own)
-            for key in own:
-                self._drop_cascades(table_id, key)
-                self._images.pop((table_id, key), None)
+            if self._found or self._images:
+                for key in own:
+                    self._drop_cascades(table_id, key)
+                    self._images.pop((table_id, key), None)
         for bit, item in enumerate(items):
             if item.base is not None and item.keys and _has(bitmap, bit):
                 # A merged row: as if the other side's row had come first, and a change of this side after it (INV-16). Marked

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from syncer.ledger import ConflictEntry, ConflictRecord, ConflictStatus, Ledger
-    from syncer.ledger.records import Restoration, RestorationRecord
     from syncer.ledger.selector import Match
+    from syncer.ledger.undo import Restoration, RestorationRecord
 
 PAGE = 1000
 """Entries read at once: a journal of millions is never in memory whole."""

@@ -138,6 +138,12 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Undo ``store``."""
         return decode(stored, unsigned=self.unsigned_key)
 
+    def load_all(self, stored: Iterable[StoredKey]) -> list[Key]:
+        """Do ``load`` for each of *stored*, in their order."""
+        if self.integer_key and not self.unsigned_key:
+            return [(key,) for key in stored]
+        return [decode(key, unsigned=self.unsigned_key) for key in stored]
+
 
 def key_signature(schema: TableSchema) -> str:
     """

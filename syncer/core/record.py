@@ -127,7 +127,7 @@ def whole(record: Record) -> TransactionRecord:
 
 class BatchItem(msgspec.Struct, frozen=True, gc=False):
     """
-    One row of a batch: every spelling of its key that may show up in the target's stream.
+    One row of a batch: every spelling of its key that may show up in the target's stream; or many rows by the key of each.
 
     The place of an item in its batch is its bit in the marker row's bitmap (INV-10).
 

@@ -18,15 +18,9 @@ from syncer.ledger import queries as q
 from syncer.ledger import stop_queries as sq
 from syncer.ledger.journal import TOP_ID, Journal
 from syncer.ledger.ranges import key_bounds
-from syncer.ledger.records import (
-    Batch,
-    ConflictStatus,
-    CopiedRange,
-    IntentItem,
-    Overwritten,
-    Restoration,
-)
+from syncer.ledger.records import Batch, ConflictStatus, CopiedRange, IntentItem
 from syncer.ledger.spans import Spans
+from syncer.ledger.undo import Overwritten, OverwrittenRows, Restoration, pack, unpack
 
 _NEXT = "next_batch"
 NONE_KEPT: Mapping[int, int] = {}
@@ -35,7 +29,7 @@ RECENT_BATCHES = 4
 
 
 class _Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An IntentItem as stored: the entry by its id."""
+    """An IntentItem as stored: the entry by its id; *undo* is of so many rows as one record, 0: of one row by itself."""
 
     table_id: int
     keys: tuple[StoredKey, ...]
@@ -46,6 +40,8 @@ class _Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     undo: bytes | None = None
     base: bytes | None = None
     commit_us: int = 0
+    rows: int = 1
+    undo_rows: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -114,11 +110,15 @@ class Batches(Journal, Spans):
         number = None
         if item.conflict is not None:
             number = self._add_conflict(item.conflict, ConflictStatus.PENDING, batch_id, now)
-        back = item.undo
-        if back is not None and back.expected_image is not None:
-            # What was overwritten is but one of two rows that stood before: the entry has the other.
-            back = msgspec.structs.replace(back, conflict_id=number)
-        undo = None if back is None else _encode_undo(back)
+        back, undo_rows = item.undo, 0
+        undo: bytes | None
+        if isinstance(back, OverwrittenRows):
+            undo, undo_rows = pack(back), len(back.stored)
+        else:
+            if back is not None and back.expected_image is not None:
+                # What was overwritten is but one of two rows that stood before: the entry has the other.
+                back = msgspec.structs.replace(back, conflict_id=number)
+            undo = None if back is None else _encode_undo(back)
         return _Item(
             item.table_id,
             item.keys,
@@ -129,6 +129,8 @@ class Batches(Journal, Spans):
             undo,
             item.base,
             item.commit_us,
+            item.rows,
+            undo_rows,
         )
 
     def finish(
@@ -175,7 +177,7 @@ class Batches(Journal, Spans):
                 self._clear_marks(table_id, list(present), others if merged else lower, present)
                 self._settle_holds(table_id, list(present), now)
             self._take_off(target, [items[place] for place in done])
-            self._keep([items[place].undo for place in sorted(done)], batch_id, now)
+            self._keep([items[place] for place in sorted(done)], batch_id, now)
             db.execute(jq.FINISH_BATCH, (batch_id,))
             db.execute(jq.DROP_DONE, (batch_id,))
             db.execute(q.CONFIRM, (target.value, lane, batch_id))
@@ -183,17 +185,24 @@ class Batches(Journal, Spans):
     def _take_off(self, target: Side, written: Sequence[_Item]) -> None:
         """Take *written* off what people have agreed to."""
         for table_id, op in self._db.execute(sq.AGREEMENTS, (target.value,)).fetchall():
-            count = sum(one.table_id == table_id and one.action.value == op for one in written)
+            count = sum(
+                one.rows for one in written if one.table_id == table_id and one.action.value == op
+            )
             self._db.execute(sq.TAKE_OFF, (count, table_id))
 
-    def _keep(self, undo: Sequence[bytes | None], batch_id: int, now: float) -> None:
+    def _keep(self, written: Sequence[_Item], batch_id: int, now: float) -> None:
         """Keep what brings the rows back that were overwritten; the oldest go where there are too many."""
-        kept = [body for body in undo if body is not None]
+        kept = [item for item in written if item.undo is not None]
         if not kept:
             return
         run = int(self._get_meta("epoch") or 0)
-        rows = [(batch_id, run, now, body) for body in kept]
-        self._db.executemany(jq.ADD_OVERWRITTEN, rows)
+        self._db.executemany(
+            jq.ADD_OVERWRITTEN,
+            [
+                (max(1, item.undo_rows), batch_id, run, now, item.undo, item.undo_rows)
+                for item in kept
+            ],
+        )
         self._db.execute(jq.BOUND_OVERWRITTEN, (self.undo_rows,))
 
     def prune_overwritten(self, before: float) -> None:
@@ -211,18 +220,29 @@ class Batches(Journal, Spans):
         limit: int = 1000,
     ) -> list[Overwritten]:
         """Return rows that we overwrote or deleted, newest first: *since* (inclusive), *until* and *before* (exclusive)."""
-        chosen = {"since": since, "until": until, "run": run, "before": before, "limit": limit}
+        chosen = {"since": since, "until": until, "run": run, "before": before}
+        found: list[Overwritten] = []
         with self._reading() as db:
-            return [
-                Overwritten(
-                    number=number,
-                    batch_id=batch_id,
-                    run=epoch,
-                    at=at,
-                    restoration=_decode_undo(body),
-                )
-                for number, batch_id, epoch, at, body in db.execute(jq.OVERWRITTEN, chosen)
-            ]
+            records = db.execute(jq.OVERWRITTEN, chosen)
+            for last, batch_id, epoch, at, body, rows in records:
+                kept = [*unpack(body).restorations()] if rows else [_decode_undo(body)]
+                for number, restoration in zip(
+                    range(last, last - len(kept), -1), reversed(kept), strict=True
+                ):
+                    if number < before and len(found) < limit:
+                        found.append(
+                            Overwritten(
+                                number=number,
+                                batch_id=batch_id,
+                                run=epoch,
+                                at=at,
+                                restoration=restoration,
+                            )
+                        )
+                if len(found) == limit:
+                    break
+            records.close()
+        return found
 
     def drop(self, batch_id: int) -> None:
         """Close an intent of which nothing was written: entries and intent go, marks stay. Durability and errors as in finish."""
@@ -264,7 +284,8 @@ class Batches(Journal, Spans):
 
     def _load_item(self, item: _Item) -> IntentItem:
         return IntentItem(
-            undo=None if item.undo is None else _decode_undo(item.undo),
+            undo=_undo(item),
+            rows=item.rows,
             table_id=item.table_id,
             keys=item.keys,
             action=item.action,
@@ -292,6 +313,12 @@ class Batches(Journal, Spans):
                 )
                 for item in self._items(batch_id)
             )
+
+
+def _undo(item: _Item) -> Restoration | OverwrittenRows | None:
+    if item.undo is None:
+        return None
+    return unpack(item.undo) if item.undo_rows else _decode_undo(item.undo)
 
 
 def _lower(columns: Sequence[Any]) -> dict[Side, int]:

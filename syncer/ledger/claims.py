@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from syncer.core.key import StoredKey
@@ -15,6 +16,7 @@ from syncer.ledger.ranges import OPS, Ranges, Run, as_reason, as_touch, fold_rea
 from syncer.ledger.records import ClaimedKey, HeldKey
 
 UNMARKED = KeyMarks()
+NONE: Mapping[int, AbstractSet[StoredKey]] = {}
 _EXACT = 2
 """The place of that column in a row of ``queries.points_of``."""
 
@@ -44,10 +46,10 @@ class Claims(Journal, Ranges):
     """The part of the ledger that the reconciler uses, but for spans and batches. A claim locks nothing."""
 
     def claim_keys(
-        self, limit: int, now: float, but: Collection[tuple[int, StoredKey]] = ()
+        self, limit: int, now: float, but: Mapping[int, AbstractSet[StoredKey]] = NONE
     ) -> list[ClaimedKey]:
         """
-        Return the keys that are due, oldest mark first, at most *limit*, each key once, and none of *but* (by table id and key).
+        Return the keys that are due, oldest mark first, at most *limit*, each key once, and none of *but* (by table id).
 
         A key is due where any of its marks is: not held, and its back-off is over. A run gives its lowest keys.
         """
@@ -58,7 +60,7 @@ class Claims(Journal, Ranges):
             for key in range(low, high + 1, step):
                 if len(found) >= limit:
                     break
-                if (table_id, key) not in but:
+                if key not in but.get(table_id, ()):
                     found.setdefault((table_id, key), ClaimedKey(table_id, key, 0, marked_at))
 
         with self._reading() as db:
@@ -70,9 +72,9 @@ class Claims(Journal, Ranges):
                     run = runs.fetchone()
                 if len(found) >= limit:
                     break
-                at = table_id, key
-                if at in but:
+                if table_id in but and key in but[table_id]:
                     continue
+                at = table_id, key
                 known = found.get(at)
                 if known is not None:
                     tries, marked_at = max(tries, known.tries), min(marked_at, known.marked_at)  # noqa: PLW2901

@@ -112,10 +112,14 @@ REVERT_CONFLICT = (
     "UPDATE conflict SET status = 'reverted', changed_at = ? WHERE id = ? AND status = 'applied'"
 )
 
-ADD_OVERWRITTEN = "INSERT INTO overwritten (batch_id, run, at, body) VALUES (?, ?, ?, ?)"
+ADD_OVERWRITTEN = """
+INSERT INTO overwritten (id, batch_id, run, at, body, rows)
+VALUES (coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'overwritten'), 0) + ?, ?, ?, ?, ?, ?)
+"""
+"""Add a record of some rows, whose number comes first: the last of them gives the record its number."""
 BOUND_OVERWRITTEN = "DELETE FROM overwritten WHERE id <= (SELECT max(id) FROM overwritten) - ?"
 PRUNE_OVERWRITTEN = "DELETE FROM overwritten WHERE id <= (SELECT coalesce(max(id), 0) FROM overwritten WHERE at < ?)"
 OVERWRITTEN = """
-SELECT id, batch_id, run, at, body FROM overwritten
-WHERE id < :before AND at >= :since AND at < :until AND (:run IS NULL OR run = :run) ORDER BY id DESC LIMIT :limit
+SELECT id, batch_id, run, at, body, rows FROM overwritten
+WHERE id < :before + max(rows, 1) - 1 AND at >= :since AND at < :until AND (:run IS NULL OR run = :run) ORDER BY id DESC
 """

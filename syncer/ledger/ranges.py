@@ -300,10 +300,12 @@ class Ranges(Images):
         if not keys or (a <= NOTHING and b <= NOTHING):
             return
         self._drop_images(table_id, keys, lower)
-        absent = {key for key in keys if present.get(key) is False} if present else set()
+        absent: set[StoredKey] = set()
+        if present and False in present.values():
+            absent = {key for key in keys if present.get(key) is False}
         for some in in_parts(keys):
             self._db.execute(q.clear_points(len(some)), (a, b, table_id, *some))
-        gone = [key for key in keys if key in absent]
+        gone = [key for key in keys if key in absent] if absent else []
         for part, is_absent in (
             (gone, True),
             ([k for k in keys if k not in absent] if gone else keys, False),

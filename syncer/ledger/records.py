@@ -13,6 +13,7 @@ from syncer.core.position import Coordinate, StreamPosition
 from syncer.core.record import OWN_ROW
 from syncer.core.schema import TableName, TableSchema
 from syncer.core.side import Side
+from syncer.ledger.undo import OverwrittenRows, Restoration
 
 
 class ClaimedKey(msgspec.Struct, frozen=True, gc=False):
@@ -251,79 +252,6 @@ class Wanted(msgspec.Struct, frozen=True):
         return "hold" if self.side is None else self.side.value
 
 
-class RestorationStatus(enum.StrEnum):
-    """What has become of a row that a person wants back."""
-
-    ASKED = "asked"
-    DONE = "done"
-    LEFT = "left"
-    """The row changed since, or cannot be written: nothing was done."""
-
-
-class Restoration(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """
-    A row that is to be again what it was, where it still is what we made of it.
-
-    Attributes:
-        table: ``database.name``.
-        key: in printable form.
-        side: where we overwrote or deleted it.
-        columns: the names of the columns of *image*.
-        expected: digest of the row as we left it; None: absent, or see *expected_image*.
-        meant: digest of *image*; None: absent, or not known, where *image* is a row that was made of both.
-        image: the row to write, as comma-separated SQL literals; None: it is to be absent.
-        conflict_id: the decision that is taken back, or that made one row of both; None where there is none.
-        actor: who asked.
-        expected_image: the row as we left it, where we made it of both and nobody knows its digest; else None.
-        winner: whose row *image* is; None: that of *side*.
-    """
-
-    table: str
-    key: tuple[str, ...]
-    key_stored: tuple[StoredKey, ...]
-    side: Side
-    columns: tuple[str, ...]
-    expected: str | None
-    meant: str | None
-    image: str | None
-    actor: str
-    conflict_id: int | None = None
-    expected_image: str | None = None
-    winner: Side | None = None
-
-    @property
-    def makes(self) -> bool:
-        """The row to write is one that was made of both."""
-        return self.image is not None and self.meant is None
-
-
-class Overwritten(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A row that we overwrote or deleted, and what brings it back.
-
-    Attributes:
-        at: when it was written, seconds since the epoch.
-        run: the epoch of the run that wrote it.
-    """
-
-    number: int
-    batch_id: int
-    run: int
-    at: float
-    restoration: Restoration
-
-
-class RestorationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A restoration as stored; *note* says why it was left."""
-
-    restoration_id: int
-    status: RestorationStatus
-    asked_at: float
-    changed_at: float
-    note: str
-    restoration: Restoration
-
-
 class HeldKey(msgspec.Struct, frozen=True):
     """
     A key that waits for a person.
@@ -358,14 +286,14 @@ class CopiedRange(msgspec.Struct, frozen=True, array_like=True):
 
 class IntentItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
-    One row of an intent, or a range of rows. Its place in the batch is its bit in the marker row's bitmap (INV-10).
+    One row of an intent, a range of rows, or many rows of which all are written or none. Its place in the batch is its bit in the marker row's bitmap (INV-10).
 
     Attributes:
-        keys: every spelling of the key; empty for a range.
+        keys: every spelling of the key; empty for a range; where *rows* is greater than 1, the key of each of so many rows.
         present: the agreed row exists after the write.
         conflict: becomes final with the write; None for a one-sided change.
         copied: the range; None for one row.
-        undo: what brings the row back that is overwritten or deleted, where that is kept.
+        undo: what brings the row back that is overwritten or deleted, or many of them, where that is kept.
         base, commit_us: of a merged row, as in ``BatchItem``; None and 0 for any other.
     """
 
@@ -375,9 +303,10 @@ class IntentItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     present: bool
     conflict: ConflictEntry | None = None
     copied: CopiedRange | None = None
-    undo: Restoration | None = None
+    undo: Restoration | OverwrittenRows | None = None
     base: bytes | None = None
     commit_us: int = 0
+    rows: int = 1
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -395,6 +324,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     lower: dict[Side, int]
     items: tuple[IntentItem, ...]
     lane: str = OWN_ROW
+
+    @property
+    def rows(self) -> int:
+        """How many rows it writes; a range counts as one."""
+        return sum(item.rows for item in self.items)
 
 
 class SideSummary(msgspec.Struct, frozen=True):

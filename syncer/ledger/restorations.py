@@ -11,15 +11,9 @@ import msgspec
 from syncer.core.side import Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger.journal import Journal
-from syncer.ledger.records import (
-    ConflictEntry,
-    ConflictRecord,
-    ConflictStatus,
-    Restoration,
-    RestorationRecord,
-    RestorationStatus,
-)
+from syncer.ledger.records import ConflictEntry, ConflictRecord, ConflictStatus
 from syncer.ledger.requests import requesting
+from syncer.ledger.undo import Restoration, RestorationRecord, RestorationStatus
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Restoration).decode

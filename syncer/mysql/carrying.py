@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from syncer.core.key import Key
+import msgspec
+
+from syncer.core.key import Key, StoredKey
 from syncer.core.mark import Op
 from syncer.core.onesided import joined
 from syncer.core.pairing import PairedTable, write_order
@@ -27,60 +29,67 @@ from syncer.mysql.writing import (
 )
 
 
-class Carried:
+class Rows(msgspec.Struct, gc=False):
     """
-    Rows of one table to be made at *target* what they are at the source; every key is spelt alike on both sides.
+    Rows that are written in one way, in lists of one length, but for what that way has no use for: those stay empty.
 
     Attributes:
-        keys: all of them, in the order in which they were added, which is that of the next two.
-        meant: the digests of the source's rows; None: absent there.
-        overwritten: the target's rows; None: absent there.
-        deletes, updates, inserts: the keys of each kind; images go with the last two.
+        keys, stored: of each, its key, and the same as the ledger has it.
+        images, meant: the row to write, as literals, and its digest; not of deletes.
+        there: what the target has; not of inserts.
     """
 
-    def __init__(self, table: PairedTable, target: Side) -> None:
-        """Begin with none."""
-        self.table = table
-        self.target = target
-        self.keys: list[Key] = []
-        self.meant: list[str | None] = []
-        self.overwritten: list[RowRead | None] = []
-        self.deletes: list[Key] = []
-        self.updates: list[Key] = []
-        self.update_images: list[str] = []
-        self.insert_images: list[str] = []
+    keys: list[Key] = []
+    stored: list[StoredKey] = []
+    images: list[str] = []
+    meant: list[str] = []
+    there: list[RowRead] = []
 
-    def add(self, key: Key, meant: str | None, image: str, there: RowRead | None) -> None:
-        """Add one row: what it is to be, and what the target has; not both absent."""
-        self.keys.append(key)
-        self.meant.append(meant)
-        self.overwritten.append(there)
-        if there is None:
-            self.insert_images.append(image)
-        elif meant is None:
-            self.deletes.append(key)
-        else:
-            self.updates.append(key)
-            self.update_images.append(image)
 
-    def counts(self) -> dict[Op, int]:
-        """How many writes of each kind they are."""
-        return {
-            Op.DELETE: len(self.deletes),
-            Op.UPDATE: len(self.updates),
-            Op.INSERT: len(self.insert_images),
-        }
+class Carried(msgspec.Struct, frozen=True):
+    """Rows of one table to be made at *target* what they are at the source; every key is spelt alike on both sides."""
+
+    table: PairedTable
+    target: Side
+    deletes: Rows = msgspec.field(default_factory=Rows)
+    updates: Rows = msgspec.field(default_factory=Rows)
+    inserts: Rows = msgspec.field(default_factory=Rows)
+
+    def ways(self) -> list[tuple[Op, Rows]]:
+        """Return the rows of each kind of write that there are any of."""
+        all_ways = (
+            (Op.DELETE, self.deletes),
+            (Op.UPDATE, self.updates),
+            (Op.INSERT, self.inserts),
+        )
+        return [(op, rows) for op, rows in all_ways if rows.keys]
+
+    @property
+    def keys(self) -> list[Key]:
+        """All keys."""
+        return [*self.deletes.keys, *self.updates.keys, *self.inserts.keys]
+
+    @property
+    def stored(self) -> list[StoredKey]:
+        """All keys as the ledger has them, in the order of *keys*."""
+        return [*self.deletes.stored, *self.updates.stored, *self.inserts.stored]
 
     def longest(self) -> int:
         """The length of the longest image, in characters."""
-        return max(map(len, (*self.update_images, *self.insert_images)), default=0)
+        return max(map(len, (*self.updates.images, *self.inserts.images)), default=0)
 
 
 def carry_rows(
-    session: Session, *, row: str, epoch: int, batch_id: int, tables: Sequence[Carried]
+    session: Session,
+    *,
+    row: str,
+    epoch: int,
+    batch_id: int,
+    items: int,
+    tables: Sequence[Carried],
 ) -> None:
     """
-    Write all rows of *tables* in one transaction, by the marker row *row*; they are items 0, 1, ... of the batch in that order.
+    Write all rows of *tables* in one transaction, by the marker row *row*, as all items of the batch: 0 to *items* (exclusive).
 
     Raises:
         GuardMissed: some row is not what was read; nothing was written.
@@ -93,13 +102,13 @@ def carry_rows(
     try:
         lock_for(session, row, epoch)
         _guard(session, ordered)
-        marker.write_batch(session, row, batch_id, range(sum(len(one.keys) for one in tables)))
+        marker.write_batch(session, row, batch_id, range(items))
         for one in reversed(ordered):
-            if one.deletes:
-                delete_keys(session, one.table, one.deletes)
+            if one.deletes.keys:
+                delete_keys(session, one.table, one.deletes.keys)
         for one in ordered:
-            update_images(session, one.table, one.update_images, one.updates)
-            insert_images(session, one.table, one.insert_images)
+            update_images(session, one.table, one.updates.images, one.updates.keys)
+            insert_images(session, one.table, one.inserts.images)
         _read_back(session, ordered)
     except BaseException:
         session.rollback_quietly()
@@ -110,7 +119,7 @@ def carry_rows(
 def _guard(session: Session, tables: Sequence[Carried]) -> None:
     """Lock the rows; together they must be what was read, absent ones included (INV-9). Raises GuardMissed."""
     for one in tables:
-        here = [row.digest for row in one.overwritten if row is not None]
+        here = [row.digest for rows in (one.deletes, one.updates) for row in rows.there]
         if _look(session, one, lock=True) != (len(here), joined(here)):
             raise GuardMissed(frozenset())
 
@@ -118,7 +127,7 @@ def _guard(session: Session, tables: Sequence[Carried]) -> None:
 def _read_back(session: Session, tables: Sequence[Carried]) -> None:
     """Together they must be what was meant (INV-15). Raises ReadBackFailed."""
     for one in tables:
-        meant = [digest for digest in one.meant if digest is not None]
+        meant = one.updates.meant + one.inserts.meant
         if _look(session, one, lock=False) != (len(meant), joined(meant)):
             raise ReadBackFailed(frozenset())
 

@@ -118,11 +118,12 @@ class BulkDelivery(Delivery):
                 row=row,
                 epoch=self._epoch,
                 batch_id=batch.batch_id,
+                items=len(batch.items),
                 tables=[one.rows for one in moving],
             )
         except (GuardMissed, ReadBackFailed, StatementRefused) as error:
             self._ledger.drop(batch.batch_id)
-            self._log.debug("batch.divided", rows=len(batch.items), reason=error.code)
+            self._log.debug("batch.divided", rows=batch.rows, reason=error.code)
             return False
         except TransientDatabaseError:
             # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
@@ -135,17 +136,17 @@ class BulkDelivery(Delivery):
         self._probe(Moment.APPLY_COMMITTED, self.target)
         counts: Counter[str] = Counter()
         for one in moving:
-            for op, count in one.rows.counts().items():
-                counts[WORDS[op]] += count
+            for op, rows in one.rows.ways():
+                counts[WORDS[op]] += len(rows.keys)
         with self._counting:
             with self._ledger.together():
                 self._ledger.finish(batch.batch_id, range(len(batch.items)))
-                self._count(+counts)
+                self._count(counts)
             self._probe(Moment.APPLY_FINISHED, self.target)
             self._misses = 0
             for one in moving:
-                for op, count in one.rows.counts().items():
-                    self.written[one.table.table_id, op] += count
+                for op, rows in one.rows.ways():
+                    self.written[one.table.table_id, op] += len(rows.keys)
                 self._time(one.marked_at[-LATENCIES_KEPT:])
-        self._log.debug("batch.applied", rows=len(batch.items), generation=batch.batch_id)
+        self._log.debug("batch.applied", rows=batch.rows, generation=batch.batch_id)
         return True

@@ -128,10 +128,10 @@ class Guards:
                 tables[item.table.table_id] = item.table
                 guarded[item.table.table_id, item.target, op] += 1
         for one in moving:
-            for op, count in one.rows.counts().items():
-                if count and one.table.guard.limit(op):
+            for op, rows in one.rows.ways():
+                if one.table.guard.limit(op):
                     tables[one.table.table_id] = one.table
-                    guarded[one.table.table_id, one.target, op] += count
+                    guarded[one.table.table_id, one.target, op] += len(rows.keys)
         stopped = {
             at[0] for at, count in guarded.items() if not self._pass(at, tables[at[0]], count)
         }

@@ -22,7 +22,7 @@ from syncer.ledger.records import ClaimedKey, IntentItem
 from syncer.mysql.carrying import Carried
 from syncer.mysql.documents import split
 from syncer.mysql.reader import RowRead
-from syncer.service.planned import restoration
+from syncer.service.planned import restorations
 
 
 class OneSided(msgspec.Struct, frozen=True, dict=True):
@@ -31,11 +31,10 @@ class OneSided(msgspec.Struct, frozen=True, dict=True):
 
     Attributes:
         rows: what is written.
-        stored, marked_at: of each, its key as the ledger has it, and when it was marked, seconds since the epoch.
+        marked_at: of each, when it was marked, seconds since the epoch.
     """
 
     rows: Carried
-    stored: list[StoredKey]
     marked_at: list[float]
 
     @property
@@ -49,26 +48,24 @@ class OneSided(msgspec.Struct, frozen=True, dict=True):
         return self.rows.target
 
     @cached_property
+    def stored(self) -> list[StoredKey]:
+        """The keys as the ledger has them."""
+        return self.rows.stored
+
+    @cached_property
     def items(self) -> list[IntentItem]:
-        """What the ledger keeps of them (INV-8)."""
-        table, target = self.table, self.target
-        found = []
-        for stored, there, meant in zip(
-            self.stored, self.rows.overwritten, self.rows.meant, strict=True
-        ):
-            op = Op.INSERT if there is None else Op.DELETE if meant is None else Op.UPDATE
-            found.append(
-                IntentItem(
-                    table_id=table.table_id,
-                    keys=(stored,),
-                    action=op,
-                    present=meant is not None,
-                    undo=None
-                    if there is None
-                    else restoration(table, target, there, meant, stored=stored),
-                )
+        """What the ledger keeps of them (INV-8): one for each kind of write, since all are written or none."""
+        return [
+            IntentItem(
+                table_id=self.table.table_id,
+                keys=tuple(rows.stored),
+                action=op,
+                present=op is not Op.DELETE,
+                undo=restorations(self.table, self.target, rows) if rows.there else None,
+                rows=len(rows.stored),
             )
-        return found
+            for op, rows in self.rows.ways()
+        ]
 
 
 class Sorted(msgspec.Struct, frozen=True):
@@ -129,29 +126,49 @@ def sort_out(
     for side in SIDES:
         if not marks.get(side) or not may_be(table.policy, side):
             continue
-        here, there = rows[side], rows[side.other]
         copies = Carried(table, side.other)
-        stored_keys: list[StoredKey] = []
-        marked_at: list[float] = []
-        for stored, first_op in marks[side].items():
-            key = asked[stored]
-            source, target = here.get(key), there.get(key)
-            digest = None if source is None else source.digest
-            expected = None if target is None else target.digest
-            found = verdict(first_op, digest, expected, one_way=one_way)
-            if found is None or not (_is_whole(source) and _is_whole(target)):
-                continue
-            taken.add(stored)
-            if found is Verdict.EQUAL:
-                equal[stored] = source is not None
-                continue
-            copies.add(key, digest, "" if source is None else source.image, target)
-            stored_keys.append(stored)
-            marked_at.append(claims[stored].marked_at)
-        if stored_keys:
-            moving.append(OneSided(copies, stored_keys, marked_at))
+        taken |= _sort_out(marks[side], asked, rows[side], rows[side.other], copies, equal, one_way)
+        if copies.ways():
+            marked_at = [claims[stored].marked_at for stored in copies.stored]
+            moving.append(OneSided(copies, marked_at))
     rest = [key for stored, key in asked.items() if stored not in taken]
     return Sorted(equal, moving, rest)
+
+
+def _sort_out(
+    marks: Mapping[StoredKey, Op],
+    asked: Mapping[StoredKey, Key],
+    here: Mapping[Key, RowRead],
+    there: Mapping[Key, RowRead],
+    copies: Carried,
+    equal: dict[StoredKey, bool],
+    one_way: bool,
+) -> set[StoredKey]:
+    """Put what one side changed into *copies* or *equal*; return the keys that were put there."""
+    taken: set[StoredKey] = set()
+    for stored, first_op in marks.items():
+        key = asked[stored]
+        source, target = here.get(key), there.get(key)
+        digest = None if source is None else source.digest
+        expected = None if target is None else target.digest
+        found = verdict(first_op, digest, expected, one_way=one_way)
+        if found is None or not (_is_whole(source) and _is_whole(target)):
+            continue
+        taken.add(stored)
+        if found is Verdict.EQUAL:
+            equal[stored] = source is not None
+            continue
+        rows = copies.deletes if source is None else copies.updates
+        if target is None:
+            rows = copies.inserts
+        rows.keys.append(key)
+        rows.stored.append(stored)
+        if source is not None:
+            rows.images.append(source.image)
+            rows.meant.append(source.digest)
+        if target is not None:
+            rows.there.append(target)
+    return taken
 
 
 def _is_whole(row: RowRead | None) -> bool:

@@ -23,7 +23,9 @@ from syncer.core.policy import Policy
 from syncer.core.side import SIDES, Side
 from syncer.core.stale import STALE
 from syncer.core.subkinds import SubKind, changed_columns, sub_kinds
-from syncer.ledger.records import ConflictEntry, IntentItem, Restoration
+from syncer.ledger.records import ConflictEntry, IntentItem
+from syncer.ledger.undo import OverwrittenRows, Restoration
+from syncer.mysql.carrying import Rows
 from syncer.mysql.columns import key_text
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import Write
@@ -278,7 +280,6 @@ def restoration(
     meant: str | None,
     made: str | None = None,
     key: Key | None = None,
-    stored: StoredKey | None = None,
 ) -> Restoration | None:
     """
     Return what brings *there* back, a row of *target* that is overwritten or deleted; None where it is not kept.
@@ -287,7 +288,6 @@ def restoration(
         meant: the digest of the row that takes its place; None: it is deleted, or the digest is not known.
         made: the literals of that row, where it was made of both sides'.
         key: how side A spells the key, where that may be otherwise.
-        stored: the key of *there* as the ledger has it, where that is at hand.
     """
     image = there.image
     if not table.undo or len(image) > UNDO_IMAGE_CHARS or not _is_text(image):
@@ -297,7 +297,7 @@ def restoration(
     return Restoration(
         table=table.full_name,
         key=tuple(map(key_text, table.a.key_columns, key or there.key)),
-        key_stored=(table.store(there.key) if stored is None else stored,),
+        key_stored=(table.store(there.key),),
         side=target,
         columns=table.written,
         expected=meant,
@@ -305,6 +305,36 @@ def restoration(
         image=image,
         actor="",
         expected_image=made,
+    )
+
+
+def restorations(table: PairedTable, target: Side, rows: Rows) -> OverwrittenRows | None:
+    """Do what ``restoration`` does for each of *rows*, whose keys are spelt alike on both sides; None where none is kept."""
+    there, stored = rows.there, rows.stored
+    meant: list[str | None] = [*rows.meant] or [None] * len(there)
+    images = [row.image for row in there]
+    if not table.undo:
+        return None
+    if max(map(len, images)) > UNDO_IMAGE_CHARS or not _is_text("".join(images)):
+        kept = [
+            at
+            for at, image in enumerate(images)
+            if len(image) <= UNDO_IMAGE_CHARS and _is_text(image)
+        ]
+        if not kept:
+            return None
+        there, stored = [there[at] for at in kept], [stored[at] for at in kept]
+        meant, images = [meant[at] for at in kept], [images[at] for at in kept]
+    columns = table.a.key_columns
+    return OverwrittenRows(
+        table.full_name,
+        target,
+        table.written,
+        [tuple(map(key_text, columns, row.key)) for row in there],
+        stored,
+        meant,
+        [row.digest for row in there],
+        images,
     )
 
 

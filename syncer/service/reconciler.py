@@ -196,7 +196,7 @@ class Reconciler:
         table = self._tables.get(due[0].table_id)
         alone = (
             table is not None
-            and all(one.table_id == table.table_id for one in due[:most])
+            and {one.table_id for one in due[:most]} == {table.table_id}
             and self._may_move(table)
             and lone(table)
             and not any(self._sender.takes_along(table, side) for side in SIDES)
@@ -276,16 +276,19 @@ class Reconciler:
         hot_count = 0
         weight = 0
         for claim in claimed:
-            if claim.table_id in self._tables:
-                weight += self._tables[claim.table_id].row_bytes
-                if weight > CYCLE_BYTES and plain:
-                    break
-            if claim.table_id not in self._tables:
-                self._pass_over(claim.table_id)
-            elif self._ambiguous[claim.table_id, claim.key] < AMBIGUOUS_BEFORE_LOCKING:
-                plain[claim.table_id][claim.key] = claim
+            table_id, key = claim.table_id, claim.key
+            table = self._tables.get(table_id)
+            if table is None:
+                self._pass_over(table_id)
+                continue
+            weight += table.row_bytes
+            if weight > CYCLE_BYTES and plain:
+                break
+            tries = self._ambiguous[table_id, key] if self._ambiguous else 0
+            if tries < AMBIGUOUS_BEFORE_LOCKING:
+                plain[table_id][key] = claim
             elif hot_count < LOCKED_KEYS_AT_ONCE:
-                hot[claim.table_id][claim.key] = claim
+                hot[table_id][key] = claim
                 hot_count += 1
         moved = self._cycle(plain, locking=False) if plain else False
         if hot:
@@ -307,11 +310,11 @@ class Reconciler:
             table_id: self._units.others(self._tables[table_id], of_table)
             for table_id, of_table in claims.items()
         }
-        also = ((table_id, key) for table_id, keys in others.items() for key in keys)
-        if not self._sender.keys.isdisjoint(also):
+        being_written = self._sender.keys
+        if any(not being_written.get(t, set()).isdisjoint(keys) for t, keys in others.items()):
             self._land()  # as the claimed keys, none of these is being written
         wanted: Mapping[int, Sequence[Key]] = {
-            table_id: [self._tables[table_id].load(key) for key in (*of_table, *others[table_id])]
+            table_id: self._tables[table_id].load_all((*of_table, *others[table_id]))
             for table_id, of_table in claims.items()
         }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):

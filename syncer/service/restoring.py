@@ -19,12 +19,8 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import Side
 from syncer.errors import GuardFailed, OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger import Ledger
-from syncer.ledger.records import (
-    ConflictEntry,
-    Restoration,
-    RestorationRecord,
-    RestorationStatus,
-)
+from syncer.ledger.records import ConflictEntry
+from syncer.ledger.undo import Restoration, RestorationRecord, RestorationStatus
 from syncer.mysql.writing import ReadBackFailed, Write
 from syncer.service.answering import PERSON
 from syncer.service.delivery import Delivery

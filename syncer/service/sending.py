@@ -8,6 +8,7 @@ Each target gets one transaction, or several at a time where much travels togeth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, wait
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from syncer.core.pairing import PairedTable
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import Horizon
 from syncer.ledger import Ledger
+from syncer.ledger.claims import NONE
 from syncer.ledger.records import Batch, ClaimedKey
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.delivery import Deliverer
@@ -85,13 +87,13 @@ class _UnderWay(NamedTuple):
         cycle: the one that it was read in.
         work: the transactions.
         through: of each, whether it was written, or nothing more is to be done about it.
-        keys: table ids and keys of what travels together.
+        keys: by table id, the keys of what travels together.
     """
 
     cycle: Cycle
     work: list[_Work]
     through: list[Future[bool]]
-    keys: frozenset[tuple[int, StoredKey]]
+    keys: Mapping[int, AbstractSet[StoredKey]]
 
 
 class Sender:
@@ -134,9 +136,9 @@ class Sender:
         return 1 if self._lanes is None or self._rows_to is None else 1 + self._lanes.ready
 
     @property
-    def keys(self) -> frozenset[tuple[int, StoredKey]]:
-        """Table ids and keys that are being written together."""
-        return frozenset() if self._under_way is None else self._under_way.keys
+    def keys(self) -> Mapping[int, AbstractSet[StoredKey]]:
+        """The keys that are being written together, by table id."""
+        return NONE if self._under_way is None else self._under_way.keys
 
     def land(self) -> Landed | None:
         """Wait for what is being written; None where nothing is. Raises as ``gathered`` does; nothing is under way then."""
@@ -191,7 +193,7 @@ class Sender:
         if self._ledger.open_lookups():
             busy = set(SIDES)
         for one in moving:
-            if one.rows.deletes and self.takes_along(one.table, one.target):
+            if one.rows.deletes.keys and self.takes_along(one.table, one.target):
                 busy.add(one.target)
         return (
             [one for one in moving if one.target not in busy],
@@ -233,14 +235,12 @@ class Sender:
         self._probe(Moment.INTENT_AFTER, None)
         if len({one.batch.target for one in work}) > 1:
             self._probe(Moment.INTENT_BOTH, None)
-        keys = {
-            (rows.table.table_id, stored)
-            for one in work
-            for rows in one.rows
-            for stored in rows.stored
-        }
+        keys: dict[int, set[StoredKey]] = {}
+        for one in work:
+            for rows in one.rows:
+                keys.setdefault(rows.table.table_id, set()).update(rows.stored)
         through = [self._begin(one) for one in work]
-        self._under_way = _UnderWay(cycle, work, through, frozenset(keys))
+        self._under_way = _UnderWay(cycle, work, through, keys)
 
     def _parts(self, rows: Sequence[OneSided]) -> list[list[OneSided]]:
         """Divide *rows* of one target into transactions; the last one that may be under way takes what is left."""

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from syncer.ledger import Ledger
-    from syncer.ledger.records import (
-        ConflictRecord,
-        Overwritten,
-        Restoration,
-        RestorationRecord,
-    )
+    from syncer.ledger.records import ConflictRecord
+    from syncer.ledger.undo import Overwritten, Restoration, RestorationRecord
 
 PAGE = 1000
 SHOWN = 100

@@ -45,6 +45,25 @@ def test_a_range_that_was_not_written_is_anybody_s():
     assert keys_of(found) == {(COPIED, 10), (COPIED, 11), (COPIED, 12), (OTHER, 2)}
 
 
+class Together(Store):
+    """Knows a batch that wrote many rows as one item."""
+
+    def batch_items(self, side, batch_id):
+        return (BatchItem(OTHER, tuple(range(0, 40, 2))),)
+
+
+def test_rows_that_were_written_together_are_ours_and_all_others_are_real_changes():
+    """INV-12: a trigger or a cascade within our transaction is somebody's change."""
+    transaction = OpenTransaction("g", 1, begun=True)
+    transaction.own_batch(pack_items(9, {0}), Side.B, Together())
+    transaction.rows(OTHER, "insert", list(range(0, 20, 2)))
+    transaction.rows(OTHER, "update", [20, 20, 22, 22, 7, 7])
+    transaction.rows(COPIED, "insert", [2])
+    found = transaction.record(7)
+    assert found.erase == (Erasure(OTHER, tuple(range(0, 40, 2))),)
+    assert keys_of(found) == {(OTHER, 7), (COPIED, 2)}
+
+
 class Unread:
     """Reads an event that holds its keys, and counts how often."""
 

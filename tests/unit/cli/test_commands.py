@@ -18,7 +18,8 @@ from syncer.core.position import StreamPosition
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, Ledger
-from syncer.ledger.records import Batch, IntentItem, Restoration
+from syncer.ledger.records import Batch, IntentItem
+from syncer.ledger.undo import Restoration
 from syncer.service.reports import ClockReport
 from syncer.service.standing import CLOCKS
 

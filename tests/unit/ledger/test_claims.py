@@ -242,7 +242,7 @@ def test_keys_that_are_on_their_way_are_not_claimed(bench):
     bench.mark(A, 2)
     bench.mark(A, 5, 20)
     bench.mark(A, 30)
-    under_way = {(bench.t, 1), (bench.t, 6)}
+    under_way = {bench.t: {1, 6}}
     found = bench.ledger.claim_keys(4, bench.clock.time, under_way)
     assert [one.key for one in found] == [2, 5, 7, 8]
     assert len(bench.ledger.claim_keys(99, bench.clock.time, under_way)) == 17

@@ -8,14 +8,9 @@ from syncer.core.decision import ConflictKind
 from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import ConflictEntry, ConflictStatus
-from syncer.ledger.records import (
-    Batch,
-    IntentItem,
-    Overwritten,
-    Restoration,
-    RestorationStatus,
-)
+from syncer.ledger.records import Batch, IntentItem
 from syncer.ledger.restorations import ask_back, revert
+from syncer.ledger.undo import Overwritten, OverwrittenRows, Restoration, RestorationStatus
 
 A, B = Side.A, Side.B
 ENTRY = ConflictEntry(
@@ -232,6 +227,55 @@ def test_the_oldest_go_where_there_are_too_many_or_they_are_too_old(bench):
     assert kept == [5, 4, 3]
     bench.ledger.prune_overwritten(bench.clock.time - 5)
     assert [one.restoration.key_stored[0] for one in bench.ledger.overwritten()] == [5]
+
+
+def together(bench, keys):
+    """Overwrite many rows as one item of an intent."""
+    bench.mark(A, keys[0], keys[-1])
+    back = OverwrittenRows(
+        *("shop.orders", B, ("id", "note")),
+        [(str(key),) for key in keys],
+        list(keys),
+        [f"after {key}" for key in keys],
+        [f"before {key}" for key in keys],
+        [f"{key},'before'" for key in keys],
+    )
+    item = IntentItem(
+        table_id=bench.t, keys=tuple(keys), action=Op.UPDATE, present=True, undo=back, rows=3
+    )
+    number = bench.ledger.next_batch_id()
+    bench.ledger.begin_batches([Batch(batch_id=number, target=B, lower=bench.seq, items=(item,))])
+    bench.reopen()
+    assert bench.ledger.open_batches()[0].items == (item,)
+    bench.ledger.finish(number, {0})
+    assert not any(bench.of(key).a.exact for key in keys)
+
+
+def test_rows_that_were_overwritten_together_are_kept_as_one_record_and_come_back_one_by_one(bench):
+    overwrite(bench, key=1)
+    together(bench, [5, 6, 7])
+    overwrite(bench, key=2)
+    found = bench.ledger.overwritten()
+    assert [one.restoration.key_stored for one in found] == [(2,), (7,), (6,), (5,), (1,)]
+    numbers = [one.number for one in found]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert found[2].restoration == msgspec.structs.replace(
+        *(BACK,),
+        key=("6",),
+        key_stored=(6,),
+        expected="after 6",
+        meant="before 6",
+        image="6,'before'",
+    )
+    for at in range(1, len(found)):
+        assert bench.ledger.overwritten(before=numbers[at - 1], limit=2) == found[at : at + 2]
+    bench.ledger.undo_rows = 3
+    overwrite(bench, key=3)
+    kept = [one.restoration.key_stored[0] for one in bench.ledger.overwritten()]
+    assert kept == [3, 2, 7, 6, 5], "a record goes as a whole, and not before all of it may go"
+    overwrite(bench, key=4)
+    overwrite(bench, key=8)
+    assert [one.restoration.key_stored[0] for one in bench.ledger.overwritten()] == [8, 4, 3]
 
 
 def test_several_writes_of_a_row_are_undone_to_what_was_before_the_first(bench):

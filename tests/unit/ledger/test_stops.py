@@ -1,5 +1,6 @@
 """Tables that a mass guard has stopped."""
 
+import msgspec
 import pytest
 
 from syncer.core.guard import Stop
@@ -105,8 +106,13 @@ def test_what_is_written_is_taken_off_with_its_batch(bench):
     bench.ledger.begin_batches([batch := intent(bench, range(10, 13))])
     bench.ledger.drop(batch.batch_id)
     assert left(bench) == (12, 12)
+    together = IntentItem(table_id=bench.t, keys=(1, 3), action=Op.DELETE, present=False, rows=2)
+    batch = msgspec.structs.replace(batch, batch_id=bench.ledger.next_batch_id(), items=(together,))
+    bench.ledger.begin_batches([batch])
+    bench.ledger.finish(batch.batch_id, {0})
+    assert left(bench)[0] == 10
     write(bench, *range(10, 24))
-    assert left(bench) == (-2, 0)
+    assert left(bench) == (-4, 0)
 
 
 def test_an_agreement_is_good_for_no_more_than_what_still_waits_of_then(bench):

@@ -13,8 +13,9 @@ from syncer.core.side import Side
 from syncer.core.visibility import Horizon
 from syncer.ledger.records import ClaimedKey
 from syncer.ledger.requests import AskedConflict, Resolution
+from syncer.mysql.carrying import Rows
 from syncer.mysql.reader import RowRead
-from syncer.service.planned import Planned, operation
+from syncer.service.planned import Planned, operation, restorations
 from syncer.service.planning import answered, join_marks, plan
 from syncer.service.reading import KeyGroup
 from syncer.service.tables import printable_key
@@ -320,3 +321,21 @@ def test_what_is_overwritten_is_kept_and_what_is_inserted_is_not():
     assert planned(left, long, in_table=kept).item(1.0).undo is None
     bytes_ = read((1,), "y", "1,'\udcff'")
     assert planned(left, bytes_, in_table=kept).item(1.0).undo is None
+
+
+def test_of_many_rows_those_are_kept_that_the_ledger_has_room_for():
+    kept = msgspec.structs.replace(NUMBERS, undo=True)
+    there = [read((key,), f"was {key}", f"{key},'old'") for key in (1, 2, 3, 4)]
+    there[1] = read((2,), "was 2", f"2,'{'r' * 20_000}'")
+    there[2] = read((3,), "was 3", "3,'\udcff'")
+    rows = Rows([one.key for one in there], [1, 2, 3, 4], ["image"] * 4, list("abcd"), there)
+    found = restorations(kept, B, rows)
+    assert (found.table, found.side, found.columns) == (kept.full_name, B, kept.written)
+    assert (found.stored, found.keys, found.expected) == ([1, 4], [("1",), ("4",)], ["a", "d"])
+    assert (found.meant, found.images) == (["was 1", "was 4"], ["1,'old'", "4,'old'"])
+    deleted = restorations(kept, B, Rows([(1,)], [1], [], [], there[:1]))
+    assert (
+        next(iter(deleted.restorations())) == planned(None, there[0], in_table=kept).item(1.0).undo
+    )
+    assert restorations(NUMBERS, B, rows) is None
+    assert restorations(kept, B, Rows([(2,)], [2], [], [], there[1:2])) is None

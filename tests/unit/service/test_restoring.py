@@ -11,8 +11,9 @@ from syncer.core.mark import Op
 from syncer.core.schema import TableName
 from syncer.core.side import Direction, Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
-from syncer.ledger.records import ConflictStatus, RestorationStatus
+from syncer.ledger.records import ConflictStatus
 from syncer.ledger.restorations import ask_back, revert
+from syncer.ledger.undo import RestorationStatus
 from syncer.mysql.writing import GuardMissed, ReadBackFailed
 from syncer.service.restoring import Restorer
 from tests.unit.core.facts import policy
