@@ -204,9 +204,10 @@ class Marks(Lookups, Spans, KeyChanges):
         self._next_id = number
 
     def _flush(self, points: list[Point]) -> None:
-        """Write the exact points collected so far, and empty the list."""
+        """Write the exact points collected so far, all of one side, and empty the list."""
         if not points:
             return
+        self._unmarked.discard(points[0][3])
         if self._runs_in:
             self._begin_points([(p[1], p[2], p[3], 1) for p in points if p[1] in self._runs_in])
         if self._held_tables:
@@ -231,6 +232,8 @@ class Marks(Lookups, Spans, KeyChanges):
             keys = tuple(erasure.keys)
             self._drop_images(table_id, keys, before)
             self._drop_key_changes(table_id, keys, before)
+            if side.value in self._unmarked:
+                continue
             integers = [key for key in keys if isinstance(key, int)]
             least, most = min(integers, default=LEAST), max(integers, default=MOST)
             if not self._has_marks_in(table_id, least, most):

@@ -87,6 +87,7 @@ SELECT max(
 """
 """The highest claim number in use; held points carry theirs negated."""
 
+HAS_KEYS_MARKED = "SELECT EXISTS (SELECT 1 FROM point) OR EXISTS (SELECT 1 FROM run)"
 COUNT_POINTS = "SELECT count(*) FROM point"
 RUN_LATTICES = "SELECT DISTINCT table_id, step, residue FROM run"
 HELD_TABLES = "SELECT DISTINCT table_id FROM point WHERE id < 0"

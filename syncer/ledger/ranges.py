@@ -142,6 +142,7 @@ class Ranges(Images):
         now: float,
     ) -> None:
         """Add an inexact mark of one key."""
+        self._unmarked.discard(side.value)
         if table_id in self._runs_in:
             self._begin_points([(table_id, key, side.value, 0)])
         if table_id in self._held_tables:
@@ -162,6 +163,7 @@ class Ranges(Images):
     ) -> None:
         """Add a mark of *keys*."""
         db = self._db
+        self._unmarked.discard(side.value)
         self._run_keys += keys.size
         left = [keys]
         scope = {"table_id": table_id, "side": side.value, "exact": int(exact)}

@@ -25,6 +25,7 @@ import msgspec
 
 from syncer.clock import Clock
 from syncer.core.progression import Lattice
+from syncer.core.side import SIDES
 from syncer.errors import LedgerCorrupt, LedgerError, LedgerIncompatible, LedgerLocked
 from syncer.ledger import queries as q
 
@@ -220,9 +221,10 @@ class Store:
     def _nothing_waits(self) -> None:
         """Make the cache small again, and count marks anew. To be called between transactions, with the lock held."""
         self._quiet_id = self._next_id
-        if not self._roomy:
-            return
         try:
+            self._find_unmarked()
+            if not self._roomy:
+                return
             self._db.execute(q.CACHE)
             self._db.execute(q.SHRINK_CACHE)
         except sqlite3.Error as error:
@@ -244,6 +246,7 @@ class Store:
         one = self._db.execute
         self._next_id: int = one(q.TOP_ID).fetchone()[0] + 1
         self._quiet_id = min(self._quiet_id, self._next_id)
+        self._find_unmarked()
         self._runs_in: dict[int, set[Lattice]] = {}
         for number, step, residue in one(q.RUN_LATTICES):
             self._runs_in.setdefault(number, set()).add((step, residue))
@@ -252,6 +255,11 @@ class Store:
         self._table_ids: dict[tuple[str, str], int] = {
             (database, name): number for number, database, name in one(q.TABLES)
         }
+
+    def _find_unmarked(self) -> None:
+        """Note which sides have no mark of any key for certain; whoever adds one takes its side out."""
+        marked = self._db.execute(q.HAS_KEYS_MARKED).fetchone()[0]
+        self._unmarked: set[str] = set() if marked else {side.value for side in SIDES}
 
     def _new_id(self) -> int:
         """Return the next number in the order of claiming."""

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from syncer.core.mark import KeyMark, Op, Reason, SpanMark, Touch
+from syncer.core.mark import KeyMark, Op, Reason, SideMarks, SpanMark, Touch
 from syncer.core.record import OPEN_BRANCH, Erasure, RowRecord, TransactionRecord
 from syncer.core.side import Side
 from tests.unit.ledger.bench import position
@@ -152,6 +152,32 @@ def test_spilled_marks_count_once_and_save_no_position(bench):
     once = bench.of(1), bench.of(7)
     bench.ledger.record(A, [TransactionRecord(seq=1, marks=tuple(marks))], position(1))
     assert (bench.of(1), bench.of(7)) == once
+
+
+def test_of_a_side_without_marks_none_are_looked_for(bench):
+    """While one side is caught up with, the stream of the other one shows but our writes (INV-12)."""
+    statements = []
+    bench.mark(A, 1, 20)
+    bench.mark(A, 30)
+    for mark in (
+        lambda: bench.mark(B, 5),
+        lambda: bench.mark(B, 5, 12),
+        lambda: bench.mark(B, 5, exact=False),
+    ):
+        bench.ledger._db.set_trace_callback(statements.append)
+        bench.record(B, erase=(Erasure(bench.t, (5, 30)),))
+        bench.ledger._db.set_trace_callback(None)
+        assert not [text for text in statements if "DELETE FROM point" in text]
+        mark()
+        bench.record(B, erase=(Erasure(bench.t, (5, 30)),))
+        assert bench.of(5).b == bench.of(30).b == SideMarks()
+        mark()
+        bench.reopen()
+        bench.record(B, erase=(Erasure(bench.t, tuple(range(5, 13))),))
+        assert bench.of(5).b == SideMarks()
+        bench.ledger.clear(bench.t, [*range(1, 31)], bench.seq)
+        assert bench.ledger.next_due(bench.clock.time) is None
+        bench.mark(A, 1, 20)
 
 
 def test_own_write_erases_earlier_marks_of_its_side_only(bench):
