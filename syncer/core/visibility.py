@@ -81,11 +81,10 @@ class TransactionLog:
         if self._proven is not None and not executed.contains(self._proven):
             return NOTHING
         self._proven = executed
-        while self._recent and (
-            not self._recent[0][1] or executed.contains_one(self._recent[0][1])
-        ):
-            self.base_seq, _, self._base_end, _ = self._recent.popleft()
-        return self.base_seq
+        recent, last = self._recent, None
+        while recent and (not recent[0][1] or executed.contains_one(recent[0][1])):
+            last = recent.popleft()
+        return self._forgotten(last)
 
     def lower_by_coordinate(self, at: Coordinate) -> int:
         """
@@ -98,8 +97,15 @@ class TransactionLog:
         """
         if at < self._base_end:
             return NOTHING
-        while self._recent and self._recent[0][2] <= at:
-            self.base_seq, _, self._base_end, _ = self._recent.popleft()
+        recent, last = self._recent, None
+        while recent and recent[0][2] <= at:
+            last = recent.popleft()
+        return self._forgotten(last)
+
+    def _forgotten(self, last: Named | None) -> int:
+        """Begin behind the last transaction that was forgotten, if any was; return the lower bound."""
+        if last is not None:
+            self.base_seq, _, self._base_end, _ = last
         return self.base_seq
 
     def upper_by_coordinate(self, at: Coordinate) -> int:
