@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
+
+import msgspec
 
 from syncer.core.key import StoredKey
 from syncer.core.mark import KeyMarks, Op, SideMarks, Touch
@@ -17,6 +19,7 @@ from syncer.ledger.records import ClaimedKey, HeldKey
 
 UNMARKED = KeyMarks()
 NONE: Mapping[int, AbstractSet[StoredKey]] = {}
+_decode_marks = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
 _EXACT = 2
 """The place of that column in a row of ``queries.points_of``."""
 
@@ -143,12 +146,12 @@ class Claims(Journal, Ranges):
         with self._reading() as db:
             if db.execute(q.SPANS_OF, (table_id,)).fetchone() is not None:
                 return {}
-            points = self._points_of(table_id, keys)
+            points = self._first_marks(table_id, keys)
             runs, ordered = self._runs_over(table_id, keys)
         found: dict[StoredKey, tuple[str, str]] = {}
         others: set[StoredKey] = set()
         bound = {side.value: lower[side] for side in SIDES}
-        for key, side, exact, _, last_seq, first_op, *_ in points:
+        for key, side, exact, last_seq, first_op in points:
             if key in found or not exact or last_seq > bound[side]:
                 others.add(key)
             else:
@@ -167,6 +170,18 @@ class Claims(Journal, Ranges):
             if key not in others:
                 (a if side == "a" else b)[key] = ops[first_op]
         return by_side
+
+    def _first_marks(
+        self, table_id: int, keys: Sequence[StoredKey]
+    ) -> Iterable[tuple[StoredKey, str, int, int, str]]:
+        """Return key, side, exactness, last transaction and first operation of the points of *keys*."""
+        if set(map(type, keys)) == {int}:
+            text = msgspec.json.encode(keys).decode()
+            return _decode_marks(self._db.execute(q.FIRST_MARKS, (table_id, text)).fetchone()[0])
+        return [
+            (key, side, exact, last_seq, first_op)
+            for key, side, exact, _, last_seq, first_op, *_ in self._points_of(table_id, keys)
+        ]
 
     def _points_of(self, table_id: int, keys: Sequence[StoredKey]) -> list[tuple[Any, ...]]:
         points: list[tuple[Any, ...]] = []

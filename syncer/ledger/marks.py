@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ from syncer.ledger.spans import Spans
 
 Point = tuple[Any, ...]
 """The parameters of ``queries.ADD_EXACT``."""
+_TOGETHER = 64
+"""So few records are marked one by one."""
 _LOOKED_AT = 1000
 """So many points tell whether the same keys come again and again: then to join them is cheaper than to write each."""
 
@@ -97,6 +99,8 @@ class Marks(Lookups, Spans, KeyChanges):
         now, side_text = self._clock.now(), side.value
         with self._writing() as db:
             points: list[Point] = []
+            if len(records) >= _TOGETHER:
+                records = self._mark_rows(side_text, records, now)
             for one in records:
                 if (
                     isinstance(one, RowRecord)
@@ -134,6 +138,47 @@ class Marks(Lookups, Spans, KeyChanges):
                     self._see_batch(side, record.batch_id, record.gtid, record.lane)
             self._flush(points)
             self._put_position(side, position)
+
+    def _mark_rows(self, side: str, records: Sequence[Record], now: float) -> Sequence[Record]:
+        """
+        Mark what the first ones of *records* changed, where each changed one row, all alike; return the others.
+
+        SQLite takes their keys as one value: a statement for each costs more than twice as much, and our other threads wait.
+        """
+        rows: list[RowRecord] = []
+        for one in records:
+            if not isinstance(one, RowRecord):
+                break
+            rows.append(one)
+        tables, ops = {one.table_id for one in rows}, {one.op for one in rows}
+        if len(rows) < _TOGETHER or len(tables) > 1 or len(ops) > 1:
+            return records
+        table_id, op = tables.pop(), ops.pop()
+        special = (self._changed_in, self._imaged, self._runs_in, self._held_tables)
+        keys = [one.key for one in rows]
+        if any(table_id in some for some in special) or set(map(type, keys)) != {int}:
+            return records
+        if _comes_again(keys) or rows[-1].seq - rows[0].seq != len(rows) - 1:
+            return records
+        self._unmarked.discard(side)
+        number = self._next_id
+        self._next_id = number + len(rows)
+        times = [one.commit_us for one in rows]
+        alike = times.count(times[0]) == len(times)
+        self._db.execute(
+            q.ADD_ROWS if alike else q.ADD_TIMED_ROWS,
+            {
+                "id": number,
+                "table_id": table_id,
+                "side": side,
+                "seq": rows[0].seq,
+                "op": op._value_,
+                "commit_us": times[0],
+                "now": now,
+                "rows": _to_json(keys if alike else [*zip(keys, times, strict=True)]),
+            },
+        )
+        return records[len(rows) :]
 
     def spill(self, side: Side, marks: Sequence[KeyMark], lookups: Sequence[Lookup] = ()) -> None:
         """
@@ -212,8 +257,7 @@ class Marks(Lookups, Spans, KeyChanges):
             self._begin_points([(p[1], p[2], p[3], 1) for p in points if p[1] in self._runs_in])
         if self._held_tables:
             self._reopen((p[1], p[2]) for p in points if p[1] in self._held_tables)
-        some = points[:_LOOKED_AT]
-        hot = len(some) > 2 * len({(p[1], p[2]) for p in some})
+        hot = _comes_again([(p[1], p[2]) for p in points[:_LOOKED_AT]])
         self._db.executemany(q.ADD_EXACT, folded(points) if hot else points)
         points.clear()
 
@@ -279,6 +323,16 @@ class Marks(Lookups, Spans, KeyChanges):
     def last_confirmed(self, side: Side) -> int:
         """Return the newest batch known to be committed at *side* by any marker row; 0 before the first."""
         return max(self.confirmed(side).values(), default=0)
+
+
+def _comes_again(keys: Sequence[Hashable]) -> bool:
+    """Say whether the same ones of *keys* come again and again, as far as is looked at."""
+    some = keys[:_LOOKED_AT]
+    return len(some) > 2 * len(set(some))
+
+
+def _to_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def folded(points: Iterable[Point]) -> list[Point]:

@@ -119,8 +119,7 @@ ON CONFLICT (table_id, key, side, exact) DO UPDATE SET {_FOLD}
 
 EXACT_COLUMNS = POINT_COLUMNS.replace("reason, ", "")
 
-ADD_EXACT = f"""
-INSERT INTO point ({EXACT_COLUMNS}) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
+_FOLD_EXACT = """
 ON CONFLICT (table_id, key, side, exact) DO UPDATE SET
   recreated = recreated OR excluded.recreated OR (last_op = 'd' AND excluded.first_op = 'i'),
   first_seq = min(first_seq, excluded.first_seq),
@@ -128,7 +127,27 @@ ON CONFLICT (table_id, key, side, exact) DO UPDATE SET
   last_op = excluded.last_op,
   commit_us = excluded.commit_us
 """
+
+ADD_EXACT = f"""
+INSERT INTO point ({EXACT_COLUMNS}) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
+{_FOLD_EXACT}
+"""
 """ADD_POINT for an exact mark, the bulk of all: it has no reason, and binding NULL costs Python a look-up."""
+
+
+def _add_rows(key: str, commit_us: str) -> str:
+    return f"""
+INSERT INTO point ({EXACT_COLUMNS})
+SELECT :id + rows.key, :table_id, {key}, :side, 1, :seq + rows.key, :seq + rows.key, :op, :op, 0, {commit_us}, :now
+FROM json_each(:rows) AS rows WHERE true
+{_FOLD_EXACT}
+"""
+
+
+ADD_ROWS = _add_rows("rows.value", ":commit_us")
+"""ADD_EXACT for the transactions of one row each that follow :seq: *rows* is a JSON array of their integer keys."""
+ADD_TIMED_ROWS = _add_rows("json_extract(rows.value, '$[0]')", "json_extract(rows.value, '$[1]')")
+"""The same where they were committed at different times: an array of [key, time]."""
 
 KEEP_POINT = (
     f"INSERT OR IGNORE INTO point ({POINT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -212,6 +231,12 @@ def points_of(count: int) -> str:
         f"FROM point WHERE table_id = ? AND key IN ({', '.join('?' * count)})"
     )
 
+
+FIRST_MARKS = """
+SELECT json_group_array(json_array(key, side, exact, last_seq, first_op)) FROM point
+WHERE table_id = ? AND key IN (SELECT value FROM json_each(?))
+"""
+"""What ``one_sided`` looks at of the points of integer keys, which come as a JSON array too: one value, whatever their number."""
 
 # --- marks: runs -----------------------------------------------------------------------------------------------------
 

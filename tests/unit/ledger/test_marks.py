@@ -7,6 +7,7 @@ from syncer.core.mark import KeyMark, Op, Reason, SideMarks, SpanMark, Touch
 from syncer.core.record import OPEN_BRANCH, Erasure, RowRecord, TransactionRecord
 from syncer.core.side import Side
 from tests.unit.ledger.bench import position
+from tests.unit.ledger.test_batches import ENTRY
 
 A, B = Side.A, Side.B
 
@@ -36,6 +37,48 @@ def test_the_short_form_of_a_record_marks_as_the_general_one(bench):
     bench.ledger.record(B, [one.whole() for one in short], position(3))
     for key in (5, 6):
         assert bench.of(key).a.exact == bench.of(key).b.exact is not None
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize(
+    "keys", [range(5, 305), [*range(200), *range(100)], [-(1 << 63), (1 << 63) - 1, *range(98)]]
+)
+def test_rows_that_are_marked_at_once_are_marked_as_one_by_one(bench, keys, timed):
+    """What comes before and behind them is marked before and behind; what makes one of them special makes all of them."""
+    for op in (Op.INSERT, Op.UPDATE):
+        start = bench.seq[A]
+        rows = [
+            RowRecord(seq, bench.t, key, op, seq * 10 if timed else 77)
+            for seq, key in enumerate(keys, start + 1)
+        ]
+        seq = start + len(rows) + 1
+        last = RowRecord(seq, bench.t, rows[3].key, Op.DELETE, 1).whole()
+        bench.seq[A] = last.seq
+        bench.ledger.record(A, [*rows, last], position(last.seq))
+        for one in (*rows, last):
+            bench.ledger.record(B, [one], position(last.seq))
+        found = bench.ledger.marks_of(bench.t, list(keys))
+        assert all(marks.a == marks.b != SideMarks() for marks in found.values())
+        assert [*dict.fromkeys(keys)][:40] == bench.claimed(40)
+
+
+@pytest.mark.parametrize("special", ["held", "run", "text"])
+def test_rows_of_which_one_is_special_are_marked_one_by_one(bench, special):
+    if special == "held":
+        bench.mark(A, 7)
+        [entry] = bench.ledger.journal_held([replace(ENTRY, winner=None)])
+        bench.ledger.hold(bench.t, [7], entry)
+    if special == "run":
+        bench.mark(A, 1, 200)
+    rows = [RowRecord(seq, bench.t, seq - 8, Op.DELETE, 5) for seq in range(10, 110)]
+    if special == "text":
+        rows[9] = replace(rows[9], key=b"text")
+    bench.ledger.record(A, rows, position(110))
+    for one in rows:
+        touch = bench.of(one.key).a.exact
+        assert (touch.last_seq, touch.last_op) == (one.seq, Op.DELETE)
+    assert bench.of(7).a.exact.first_seq == (15 if special == "text" else 1)
+    assert 7 in bench.claimed(200)
 
 
 @pytest.mark.parametrize("seed", range(30))
