@@ -29,7 +29,7 @@ from syncer.mysql.reader import ReadAgain, RowRead, SnapshotReader
 from syncer.mysql.snapshot import Bounds
 from syncer.service.lanes import Lanes
 from syncer.service.probes import Moment, Probe, no_probe
-from syncer.service.sides import SideWorker, Workers, gathered
+from syncer.service.sides import SideWorker, Workers, gathered, results
 
 T = TypeVar("T")
 FENCE_TIMEOUT_S = 30.0
@@ -52,6 +52,15 @@ class KeyGroup(msgspec.Struct, frozen=True):
     keys: tuple[Key, ...]
     rows: dict[Side, RowRead | None]
     crowded: bool = False
+
+
+def _rows_of(
+    wanted: Mapping[int, Sequence[Key]], tables: Mapping[int, PairedTable]
+) -> Callable[[SnapshotReader, Side], Rows]:
+    return lambda reader, _side: {
+        table_id: reader.rows_by_key(tables[table_id], list(keys))
+        for table_id, keys in wanted.items()
+    }
 
 
 def _proof(read: tuple[Bounds, object]) -> tuple[int, Coordinate]:
@@ -96,13 +105,20 @@ class PairReader:
             TransientDatabaseError: a server failed, or a tailer did not reach the fence in time.
             StoppedWaiting: the run is ending.
         """
-        results = self.workers.both(
-            lambda worker: self._within_snapshot(worker, work, locking=locking, reads=reads)
+        return self._proven(
+            self.workers.both(
+                lambda worker: self._within_snapshot(worker, work, locking=locking, reads=reads)
+            )
         )
-        bounds = {side: results[side][1] for side in SIDES}
+
+    def _proven(
+        self, read: Mapping[Side, tuple[T, Bounds]]
+    ) -> tuple[dict[Side, T], dict[Side, Horizon]]:
+        """Wait for the fence; return what was read and what it is proven to contain."""
+        bounds = {side: read[side][1] for side in SIDES}
         self._fence(bounds)
         horizons = {side: self._horizon(side, bounds[side]) for side in SIDES}
-        return {side: results[side][0] for side in SIDES}, horizons
+        return {side: read[side][0] for side in SIDES}, horizons
 
     def side_by_side(
         self, lanes: Lanes, works: Sequence[Callable[[SnapshotReader, Side], T]]
@@ -231,14 +247,29 @@ class PairReader:
         locking: bool,
     ) -> tuple[dict[Side, Rows], dict[Side, Horizon]]:
         """Read the rows of *wanted* (keys by table id) on both sides."""
-
-        def work(reader: SnapshotReader, _side: Side) -> Rows:
-            return {
-                table_id: reader.rows_by_key(tables[table_id], list(keys))
-                for table_id, keys in wanted.items()
-            }
-
+        work = _rows_of(wanted, tables)
         return self.within_snapshots(work, locking=locking, reads=len(wanted))
+
+    def begin_keys(
+        self, wanted: Mapping[int, Sequence[Key]], tables: Mapping[int, PairedTable]
+    ) -> dict[Side, Future[tuple[Rows, Bounds]]]:
+        """Begin to read what ``read_keys`` reads; ``end_keys`` gives it."""
+
+        def read(worker: SideWorker) -> Future[tuple[Rows, Bounds]]:
+            work = _rows_of(wanted, tables)
+            return worker.submit(lambda: self._within_snapshot(worker, work, reads=len(wanted)))
+
+        return {side: read(self.workers[side]) for side in SIDES}
+
+    def end_keys(
+        self, begun: Mapping[Side, Future[tuple[Rows, Bounds]]]
+    ) -> tuple[dict[Side, Rows], dict[Side, Horizon]]:
+        """
+        Wait for what ``begin_keys`` began, and for its fence. Raises as ``within_snapshots``.
+
+        Where another read has proven more meanwhile, this one proves nothing: its lower bound is NOTHING.
+        """
+        return self._proven(results(begun))
 
     def read_spellings(
         self,

@@ -27,10 +27,12 @@ from syncer.errors import TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import ClaimedKey, ClaimedSpan
 from syncer.ledger.requests import AskedConflict
+from syncer.service.ambiguity import Ambiguity
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
 from syncer.service.children import ChildFinder
 from syncer.service.chunks import ChunkComparer
+from syncer.service.claiming import Claiming
 from syncer.service.copying import RangeCopier
 from syncer.service.customs import CustomRules
 from syncer.service.delivery import Deliverer
@@ -38,10 +40,11 @@ from syncer.service.families import Families
 from syncer.service.guarding import Guards
 from syncer.service.halts import Halts
 from syncer.service.lanes import ApplyLanes, Lanes
-from syncer.service.onesided import OneSided, Sorted, fits, lone, sort_out
+from syncer.service.onesided import OneSided, Sorted, fits, sort_out
 from syncer.service.planned import Planned
 from syncer.service.planning import plan
 from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.readahead import ReadAhead
 from syncer.service.reading import PairReader
 from syncer.service.restoring import Restorer
 from syncer.service.sending import ById, Cycle, Sender
@@ -51,14 +54,10 @@ from syncer.service.throttle import Throttle
 from syncer.service.units import Units
 from syncer.service.withholding import Withholder
 
-AMBIGUOUS_BEFORE_LOCKING = 3
-AMBIGUOUS_KNOWN = 100_000
 LOCKED_BACK_OFF_S = 0.3
 LOCKED_KEYS_AT_ONCE = 100
 BATCHES_AHEAD = 3
 """After so many batches of keys that left more of them due, the next one is followed by a chunk: one batch is read while another is being written."""
-SPELLINGS_AHEAD = 100
-"""Keys due after those of a batch, looked at for other spellings of them: a rename marks two spellings one after the other."""
 CYCLE_BYTES = 16 << 20
 """Rows of one cycle by the servers' estimate of their length: memory stays bounded whatever they weigh."""
 
@@ -103,7 +102,9 @@ class Reconciler:
         self._stop = stop
         self._batch_rows = batch_rows
         self._probe = probe
-        self._ambiguous: Counter[tuple[int, StoredKey]] = Counter()
+        self._ambiguity = Ambiguity()
+        self._reads = ReadAhead(reader)
+        self._claiming = Claiming(ledger, self._sender, families, self._may_move, batch_rows)
         self._due: Sequence[ClaimedKey] = ()
         self.throttle = throttle
         self.chunks = ChunkComparer(
@@ -148,11 +149,12 @@ class Reconciler:
         if self._families is not None:
             self._families.following.follow()
         now = self._clock.monotonic()
-        self._due = self._claim(now)
+        self._due = self._claiming.due(now)
         claimed: Sequence[ClaimedKey] = ()
         if not self._gathers(now):
             self.chunks.narrowed.clear()
-            claimed = self._due[: self._cycle_rows(self._due)]
+            count = self._claiming.count(self._due, self._tables)
+            claimed = self._reads.chosen(self._due) or self._due[:count]
         if claimed:
             self._probe(Moment.CLAIMED, None)
             moved = self._reconcile(claimed) or moved
@@ -183,32 +185,14 @@ class Reconciler:
             and self.throttle.free()
         )
 
-    def _cycle_rows(self, due: Sequence[ClaimedKey]) -> int:
-        """
-        Say how many of the keys that are due are read next: what one transaction takes, or as much as may be under way at a time.
-
-        As much only of one table, so that its keys are divided as they would be between cycles, and a user's transaction no further;
-        and of one whose rows nothing but their keys ties together, so that the transactions stay out of each other's way.
-        """
-        most = self._batch_rows * self._sender.at_a_time
-        if len(due) <= self._batch_rows or most == self._batch_rows:
-            return self._batch_rows
-        table = self._tables.get(due[0].table_id)
-        alone = (
-            table is not None
-            and {one.table_id for one in due[:most]} == {table.table_id}
-            and self._may_move(table)
-            and lone(table)
-            and not any(self._sender.takes_along(table, side) for side in SIDES)
-            and not any(self._families and self._families.concerns(table, side) for side in SIDES)
-            and not self._ledger.open_lookups()
-        )
-        return most if alone else self._batch_rows
-
-    def _claim(self, now: float) -> list[ClaimedKey]:
-        """Return the keys that are due, but those that are being written."""
-        most = self._batch_rows * self._sender.at_a_time
-        return self._ledger.claim_keys(most + SPELLINGS_AHEAD, now, self._sender.keys)
+    def _read_ahead(self, claims: ById) -> None:
+        """Begin to read the keys behind *claims*, where as many are due as may travel at a time and their rows are not too much."""
+        due = [one for one in self._due if one.key not in claims.get(one.table_id, ())]
+        count = self._claiming.count(due, self._tables)
+        if len(due) > self._batch_rows < count:
+            table = self._tables[due[0].table_id]
+            if count * table.row_bytes <= CYCLE_BYTES // 2:
+                self._reads.begin(table, [one.key for one in due[:count]])
 
     def _land(self) -> bool:
         """
@@ -230,6 +214,7 @@ class Reconciler:
 
     def end(self) -> None:
         """Wait for what is being written, whatever comes of it: the next start looks it up (INV-13)."""
+        self._reads.drop()
         self._sender.end()
 
     def _listen(self) -> None:
@@ -284,8 +269,7 @@ class Reconciler:
             weight += table.row_bytes
             if weight > CYCLE_BYTES and plain:
                 break
-            tries = self._ambiguous[table_id, key] if self._ambiguous else 0
-            if tries < AMBIGUOUS_BEFORE_LOCKING:
+            if not self._ambiguity.is_hot(table_id, key):
                 plain[table_id][key] = claim
             elif hot_count < LOCKED_KEYS_AT_ONCE:
                 hot[table_id][key] = claim
@@ -319,9 +303,19 @@ class Reconciler:
         }
         with self._catalog.doubting([self._tables[table_id] for table_id in wanted]):
             apart = self._spellings.to_read((self._tables[t] for t in wanted), self._due)
-            wanted, rows, horizons = self._reader.read_spellings(
-                wanted, self._tables, apart, locking=locking
-            )
+            known = None
+            if len(wanted) == 1 and not locking and not any(others.values()):
+                [table_id] = wanted
+                known = self._reads.take(self._tables[table_id], claims[table_id])
+            if known is None:
+                wanted, rows, horizons = self._reader.read_spellings(
+                    wanted, self._tables, apart, locking=locking
+                )
+            else:
+                rows, horizons = known
+            if not locking:
+                self._reads.drop()
+                self._read_ahead(claims)
         cycle = Cycle(rows, horizons, claims, self._outside())
         planned: list[Planned] = []
         moving: list[OneSided] = []
@@ -360,9 +354,9 @@ class Reconciler:
         marks = self._ledger.one_sided(table.table_id, list(asked), cycle.lower)
         rows = {side: cycle.rows[side][table.table_id] for side in SIDES}
         found = sort_out(table, asked, rows, marks, claims)
-        if self._ambiguous:
-            for stored in chain(found.equal, *(one.stored for one in found.moving)):
-                self._ambiguous.pop((table.table_id, stored), None)
+        self._ambiguity.over(
+            table.table_id, chain(found.equal, *(one.stored for one in found.moving))
+        )
         if found.equal:
             # INV-6: rows equal, marks <= lower go on both sides.
             self._ledger.clear(table.table_id, list(found.equal), cycle.lower, found.equal)
@@ -420,7 +414,9 @@ class Reconciler:
             by_verdict[item.decision.verdict].append(item)
             if item.base.why == DIFFER:
                 self._log.error("range.alarm", table=str(item.table.name), verdict=DIFFER)
-            self._count_ambiguity(item)
+            ambiguous = item.decision.verdict is Verdict.AMBIGUOUS
+            count = self._ambiguity.met if ambiguous else self._ambiguity.over
+            count(item.table.table_id, item.stored)
         waiting = self._await_children(by_verdict, horizons)
         copies = by_verdict[Verdict.COPY]
         by_verdict[Verdict.COPY], withheld, moving = self._guards.sift(copies, moving)
@@ -431,6 +427,8 @@ class Reconciler:
             self._withholder.hold(by_verdict[verdict], self._answers)
         self._withholder.alarm(by_verdict[Verdict.ALARM], horizons)
         copies = by_verdict[Verdict.COPY]
+        if copies:
+            self._reads.wait()  # a delivery row by row may ask more of the sessions for reads
         self._sender.send(copies, moving, cycle)
         if copies:
             self._land()
@@ -468,16 +466,6 @@ class Reconciler:
         by_verdict[Verdict.ALARM] = [item for item in alarms if item.table.table_id not in tables]
         kept = len(by_verdict[Verdict.COPY]) + len(by_verdict[Verdict.ALARM])
         return len(copies) + len(alarms) - kept
-
-    def _count_ambiguity(self, item: Planned) -> None:
-        for key in item.stored:
-            at = (item.table.table_id, key)
-            if item.decision.verdict is Verdict.AMBIGUOUS:
-                if len(self._ambiguous) >= AMBIGUOUS_KNOWN:
-                    self._ambiguous.clear()  # of keys whose marks went otherwise; the others are counted anew
-                self._ambiguous[at] += 1
-            else:
-                self._ambiguous.pop(at, None)
 
     def _clear_equal(self, equal: Sequence[Planned], lower: dict[Side, int]) -> None:
         """INV-6: rows equal, marks <= lower go on both sides."""
