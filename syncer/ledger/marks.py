@@ -158,11 +158,22 @@ class Marks(Lookups, Spans, KeyChanges):
         keys = [one.key for one in rows]
         if any(table_id in some for some in special) or set(map(type, keys)) != {int}:
             return records
-        if _comes_again(keys) or rows[-1].seq - rows[0].seq != len(rows) - 1:
+        if rows[-1].seq - rows[0].seq != len(rows) - 1:
             return records
         self._unmarked.discard(side)
         number = self._next_id
         self._next_id = number + len(rows)
+        if _comes_again(keys):
+            # One operation folds into itself: of each key the first and the last time count (``folded``).
+            last = dict(zip(keys, rows, strict=True))
+            first = dict(zip(reversed(keys), reversed(rows), strict=True))
+            raw = op._value_
+            points = [
+                (n, table_id, k, side, first[k].seq, one.seq, raw, raw, 0, one.commit_us, now)
+                for n, (k, one) in enumerate(last.items(), number)
+            ]
+            self._db.executemany(q.ADD_EXACT, points)
+            return records[len(rows) :]
         times = [one.commit_us for one in rows]
         alike = times.count(times[0]) == len(times)
         self._db.execute(

@@ -41,7 +41,13 @@ def test_the_short_form_of_a_record_marks_as_the_general_one(bench):
 
 @pytest.mark.parametrize("timed", [False, True])
 @pytest.mark.parametrize(
-    "keys", [range(5, 305), [*range(200), *range(100)], [-(1 << 63), (1 << 63) - 1, *range(98)]]
+    "keys",
+    [
+        range(5, 305),
+        [*range(200), *range(100)],
+        [7, 9, 8] * 40,
+        [-(1 << 63), (1 << 63) - 1, *range(98)],
+    ],
 )
 def test_rows_that_are_marked_at_once_are_marked_as_one_by_one(bench, keys, timed):
     """What comes before and behind them is marked before and behind; what makes one of them special makes all of them."""
