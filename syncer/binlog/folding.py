@@ -109,10 +109,7 @@ class TableKeys:
         """Drop *keys*, of which any may be absent."""
         if self._runs:
             self._spread()
-        gone = set(keys)
-        if self._states.keys() <= gone:
-            self._states.clear()
-        for key in gone.intersection(self._states):
+        for key in self._states.keys() & set(keys):
             del self._states[key]
         self._hull = None
 

@@ -170,6 +170,7 @@ class Reconciler:
         if span is None:
             self.chunks.rest()
         if not self._due:
+            self._reads.drop()
             self._sender.rest()
             self._guards.rest()
             if span is None:
@@ -236,6 +237,8 @@ class Reconciler:
                 self._ledger.release(answer.table_id, answer.keys)
 
     def _compare(self, span: ClaimedSpan) -> bool:
+        # What is found marks keys by the span's old numbers: rows read before would clear that unseen (INV-6).
+        self._reads.drop()
         table = self._tables.get(span.table_id)
         if table is None:
             return self._pass_over(span.table_id)

@@ -7,8 +7,9 @@ import pytest
 
 from syncer.core.side import SIDES
 from syncer.core.visibility import NOTHING, Horizon
-from syncer.ledger.records import ClaimedKey
+from syncer.ledger.records import ClaimedKey, ClaimedSpan
 from syncer.service.readahead import ReadAhead
+from syncer.service.reconciler import Reconciler
 from tests.unit.core.schemas import column, paired, table
 
 NUMBERS = paired(table(column(), column("note", "varchar")))
@@ -70,3 +71,20 @@ def test_a_read_that_proves_nothing_any_more_is_not_taken(ahead, monkeypatch):
     """INV-3: another read, begun later, has proven more: what was forgotten since may be missing in these rows."""
     monkeypatch.setattr(Reads, "lower", NOTHING)
     assert ahead.take(NUMBERS, [3, 4, 5]) is None
+
+
+class Waiting:
+    """A catalog whose tables all wait, so that nothing is compared."""
+
+    def waits(self, _table_id):
+        return True
+
+
+def test_nothing_that_was_read_before_a_comparison_is_taken_after_it(ahead):
+    """What a comparison finds is marked by its range's old numbers: rows read before it would clear that unseen."""
+    reconciler = Reconciler.__new__(Reconciler)
+    reconciler._reads, reconciler._tables, reconciler._catalog = ahead, {}, Waiting()
+    facts = dict.fromkeys(ClaimedSpan.__struct_fields__) | {"table_id": NUMBERS.table_id}
+    assert ahead.chosen(due(3, 4, 5))
+    assert not reconciler._compare(ClaimedSpan(**facts))
+    assert ahead.chosen(due(3, 4, 5)) == []
