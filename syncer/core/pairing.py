@@ -14,6 +14,11 @@ from syncer.core.policy import Policy
 from syncer.core.schema import Column, TableName, TableSchema, counter_range
 from syncer.core.side import SIDES, Side
 
+_IN_ORDER = frozenset(
+    {"decimal", "date", "time", "datetime", "timestamp", "char", "varchar", "binary", "varbinary"}
+)
+"""Key types whose order the type says, and the collation: a member's place is the definition's."""
+
 
 class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
@@ -67,6 +72,15 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for side in SIDES
         )
         return (self.a.exact_spelling and self.b.exact_spelling) or a == b
+
+    @cached_property
+    def read_alike(self) -> bool:
+        """Ranges of the key are read in the same order on both sides: that of a primary key whose types and collations are the same."""
+        if not self.same_key or any(
+            schema.partitioned or schema.key_index != "PRIMARY" for schema in (self.a, self.b)
+        ):
+            return False
+        return all(map(_ordered_alike, self.a.key_columns, self.b.key_columns))
 
     def compared(self, side: Side) -> tuple[Column, ...]:
         """The compared columns as they are on *side*, told what their counterparts are."""
@@ -143,6 +157,12 @@ class PairedTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if self.integer_key and not self.unsigned_key:
             return [(key,) for key in stored]
         return [decode(key, unsigned=self.unsigned_key) for key in stored]
+
+
+def _ordered_alike(a: Column, b: Column) -> bool:
+    if a.integer and b.integer:
+        return True
+    return a.data_type in _IN_ORDER and (a.data_type, a.collation) == (b.data_type, b.collation)
 
 
 def key_signature(schema: TableSchema) -> str:

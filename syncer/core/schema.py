@@ -134,6 +134,7 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         key_prefix: the index holds no more than the beginning of some column: rows of different keys may exclude each other.
         asked_key: the columns that the configuration wants as the key; () where it leaves the choice.
         versioned: MariaDB keeps its past rows in it.
+        partitioned: its rows are read one partition after the other.
         where: the configuration's filter: rows that it does not take are not of the pair (``core/filtering.py``).
         stored_as: its name on its server, where *name*, the pair's, is another (``core/naming.py``).
         rows: the server's estimate of the row count.
@@ -153,6 +154,7 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     key_prefix: bool = False
     asked_key: tuple[str, ...] = ()
     versioned: bool = False
+    partitioned: bool = False
     stored_as: TableName | None = None
     where: str = ""
 
@@ -169,9 +171,10 @@ class TableSchema(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         raise KeyError(name)
 
     def same_shape(self, other: TableSchema) -> bool:
-        """Say whether rows of both read and write alike: all but the server's estimates and the filter is equal."""
+        """Say whether rows of both read and write alike: all but the server's estimates, the filter and partitions is equal."""
         mine, theirs = (
-            msgspec.structs.replace(one, rows=0, row_bytes=0, where="") for one in (self, other)
+            msgspec.structs.replace(one, rows=0, row_bytes=0, where="", partitioned=False)
+            for one in (self, other)
         )
         return mine == theirs
 

@@ -122,6 +122,11 @@ def _is_text(column: Column) -> bool:
     return column.data_type in cols.SHORT_TEXTS and not bytes_count(column)
 
 
+def has_texts(columns: Sequence[Column]) -> bool:
+    """Say whether ``NO_TEXT`` stands between the fields of *columns*; else a comma does."""
+    return any(c.data_type in _NEVER_TOO_LARGE and _is_text(c) for c in columns)
+
+
 def _short_text(column: Column) -> str:
     """The text, or what stands for one without an exact form in Unicode: bytes that begin as no text does."""
     if bytes_count(column):
@@ -241,7 +246,7 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
     number = f"CAST(CONV({short_digest(columns, flavor)},16,10) AS UNSIGNED)"
-    return f"IFNULL({number},UUID_SHORT())" if _may_be_null(columns, flavor) else number
+    return f"IFNULL({number},UUID_SHORT())" if may_be_null(columns, flavor) else number
 
 
 def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
@@ -251,7 +256,7 @@ def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
     return f"UNHEX(IFNULL({short_digest(columns, flavor)},LPAD(HEX(UUID_SHORT()),16,'0')))"
 
 
-def _may_be_null(columns: Sequence[Column], flavor: Flavor | None) -> bool:
+def may_be_null(columns: Sequence[Column], flavor: Flavor | None) -> bool:
     """
     Whether ``row_text`` may be NULL: CONCAT passes on any NULL, CONCAT_WS makes none of its own.
 

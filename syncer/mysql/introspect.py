@@ -25,7 +25,7 @@ PREFIX_MOST = 255
 """Most characters of a column's beginning that a key may rest on: servers sort by no more than some hundred bytes."""
 
 _TABLES = """
-SELECT table_schema, table_name, engine, table_rows, avg_row_length, table_type FROM information_schema.tables
+SELECT table_schema, table_name, engine, table_rows, avg_row_length, table_type, create_options FROM information_schema.tables
 WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {scope}
 """
 _COLUMNS = """
@@ -138,7 +138,7 @@ def load_schemas(
         where = (place.database, place.name)
         if where not in facts:
             continue
-        engine, rows, row_bytes, table_type = facts[where][0]
+        engine, rows, row_bytes, table_type, options = facts[where][0]
         json_columns = _json_columns(checks.get(where, ()))
         parsed = tuple(_column(row, padded, json_columns) for row in columns[where])
         asked = asked_key(name) if asked_key else ()
@@ -152,6 +152,7 @@ def load_schemas(
             key_prefix=key is not None and key.prefix,
             asked_key=asked,
             versioned=str(table_type).upper() == "SYSTEM VERSIONED",
+            partitioned="partitioned" in str(options).lower(),
             unique=tuple(index.columns for index in others),
             foreign_keys=_foreign_keys(foreign.get(where, ()), names),
             triggers=tuple(str(row[0]) for row in triggers.get(where, ())),

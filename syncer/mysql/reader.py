@@ -13,8 +13,8 @@ from syncer.core.key import Key, Scalar
 from syncer.core.pairing import PairedTable
 from syncer.core.rules import RuleValue
 from syncer.core.schema import Column
+from syncer.mysql import chunktext, rowtext, statements
 from syncer.mysql import columns as cols
-from syncer.mysql import rowtext, statements
 from syncer.mysql.connection import Session
 from syncer.mysql.documents import read_digest
 from syncer.mysql.keydigests import KeyDigests
@@ -278,12 +278,21 @@ class SnapshotReader(Snapshot):
         return found
 
     def chunk_digest(
-        self, table: PairedTable, low: Key | None, high: Key | None
+        self, table: PairedTable, low: Key | None, high: Key | None, rows: int
     ) -> tuple[int, int]:
-        """Return (row count, digest) of the range; the digest of no rows is 0."""
+        """
+        Return (row count, digest) of the range of about *rows* rows; the digest of no rows is 0.
+
+        To be compared with what the other side returns for the same arguments, and with nothing else.
+        """
         side = self._session.side
         sql = statements.select_chunk_digest(
-            table.schema(side), self._session.flavor, table.compared(side), low, high
+            table.schema(side),
+            self._session.flavor,
+            table.compared(side),
+            low,
+            high,
+            as_text=chunktext.fits(table, self._session.flavor, rows),
         )
         count, digest = self._query(sql)[0]
         return int(count), int(digest or 0)

@@ -16,7 +16,7 @@ from syncer.core.key import Key
 from syncer.core.literals import split_image
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.core.side import Side
-from syncer.mysql import keydigests, rowtext
+from syncer.mysql import chunktext, keydigests, rowtext
 from syncer.mysql.columns import image, key_select, quote_name, quote_text
 from syncer.mysql.digests import chunk_digest, multiset_digest, small_digest
 from syncer.mysql.documents import digest_select
@@ -132,12 +132,21 @@ def select_chunk_digest(
     columns: Sequence[Column],
     low: Key | None,
     high: Key | None,
+    *,
+    as_text: bool = False,
 ) -> str:
-    """Select row count and digest of the keys from *low* (inclusive) to *high* (exclusive)."""
-    return (
-        f"SELECT {chunk_digest(columns, flavor)} FROM {table_by_key(schema)} "
+    """
+    Select row count and digest of the keys from *low* (inclusive) to *high* (exclusive).
+
+    *as_text*: the digest of ``chunktext.py``, where the table fits it.
+    """
+    rows = (
+        f"FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
+    if as_text:
+        return chunktext.select(columns, rows)
+    return f"SELECT {chunk_digest(columns, flavor)} {rows}"
 
 
 def select_entries(

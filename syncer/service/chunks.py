@@ -147,7 +147,7 @@ class ChunkComparer:
         chunks: list[Chunk] = []
         while len(chunks) < self._width:
             end = next_boundary(self._reader.workers, table, low, high, rows, steps)
-            chunks.append(Chunk(table, low, high if end is None else end, end))
+            chunks.append(Chunk(table, low, high if end is None else end, end, rows))
             if end is None:
                 break
             low = end

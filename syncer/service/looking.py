@@ -32,12 +32,14 @@ class Chunk(msgspec.Struct, frozen=True):
 
     Attributes:
         end: *high*, or None where it is the rest of its span.
+        size: about so many rows it was meant to have.
     """
 
     table: PairedTable
     low: Key | None
     high: Key | None
     end: Key | None
+    size: int
 
 
 class Seen(msgspec.Struct):
@@ -115,7 +117,7 @@ class ChunkReader:
 
 
 def _digest_of(chunk: Chunk) -> Work[tuple[int, int]]:
-    return lambda reader, _side: reader.chunk_digest(chunk.table, chunk.low, chunk.high)
+    return lambda reader, _side: reader.chunk_digest(chunk.table, chunk.low, chunk.high, chunk.size)
 
 
 def _entries_of(chunk: Chunk) -> Work[KeyDigests]:

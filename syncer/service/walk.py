@@ -109,7 +109,7 @@ class Walk:
             rows = rows_per_chunk(table, self._sizer)
             rows = min(rows, paced or rows)
             end = next_boundary(self._workers, table, low, None, rows, steps)
-            work = partial(_compare, table=table, low=low, end=end, clock=self._clock)
+            work = partial(_compare, table=table, low=low, end=end, size=rows, clock=self._clock)
             self._reading[self._lanes.submit(work)] = found, steps
             self._collect(0 if paced else self._lanes.count)
             if end is None:
@@ -153,10 +153,16 @@ class Walk:
 
 
 def _compare(
-    workers: Workers, *, table: PairedTable, low: Key | None, end: Key | None, clock: Clock
+    workers: Workers,
+    *,
+    table: PairedTable,
+    low: Key | None,
+    end: Key | None,
+    size: int,
+    clock: Clock,
 ) -> _Compared:
     at = clock.monotonic()
-    digests = workers.both(_digest_of(table, low, end))
+    digests = workers.both(_digest_of(table, low, end, size))
     seconds = clock.monotonic() - at
     rows = {side: digests[side][0] for side in SIDES}
     if digests[Side.A] == digests[Side.B]:
@@ -170,6 +176,6 @@ def _compare(
 
 
 def _digest_of(
-    table: PairedTable, low: Key | None, high: Key | None
+    table: PairedTable, low: Key | None, high: Key | None, size: int
 ) -> Callable[[SideWorker], tuple[int, int]]:
-    return lambda worker: worker.reader().chunk_digest(table, low, high)
+    return lambda worker: worker.reader().chunk_digest(table, low, high, size)
