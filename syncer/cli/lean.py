@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import types
+
+
+class _LoadedWhenUsed(types.ModuleType):
+    """Stands for a module where it was imported, and loads it when anything of it is asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 def load_structlog() -> None:
     """
-    Import structlog as where rich is not installed: it would load all of it to draw tracebacks.
+    Import structlog as where rich is not installed, and without asyncio until that is used: both take it longer than all the rest.
 
-    Ours are made by ``telemetry/logs.py``, and what is drawn on a terminal loads rich itself.
+    It draws tracebacks with rich; ours are made by ``telemetry/logs.py``, and what is drawn on a terminal loads rich itself. Nothing of ours is
+    asynchronous.
     """
-    if "rich" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say: not to be found
+    stands = {"rich": None, "asyncio": _LoadedWhenUsed("asyncio")}  # None: not to be found
+    stands = {name: stand for name, stand in stands.items() if name not in sys.modules}
+    sys.modules.update(stands)  # type: ignore[arg-type]  # the import system knows what None means
     try:
         import structlog  # noqa: F401 - only loaded
     finally:
-        del sys.modules["rich"]
+        for name in stands:
+            del sys.modules[name]
