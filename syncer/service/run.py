@@ -14,7 +14,6 @@ from syncer.binlog.progress import StreamProgress
 from syncer.clock import Clock, SystemClock
 from syncer.config import Config
 from syncer.core.chunking import ChunkSizer
-from syncer.core.mark import Reason
 from syncer.core.side import SIDES, Side
 from syncer.errors import (
     PositionLost,
@@ -23,6 +22,7 @@ from syncer.errors import (
 from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
 from syncer.mysql.heartbeat import measure_clock
+from syncer.service.arrival import Arrival
 from syncer.service.beginning import Beginning
 from syncer.service.bulkdelivery import BulkDelivery
 from syncer.service.catalog import Catalog
@@ -34,23 +34,19 @@ from syncer.service.delivery import Deliverer
 from syncer.service.endings import Goal
 from syncer.service.families import Families
 from syncer.service.heart import Heart, hearts_of
-from syncer.service.history import Standing, examine
 from syncer.service.keeper import Keeper
 from syncer.service.lanes import ApplyLanes, Lanes
 from syncer.service.loop import Loop
 from syncer.service.opening import open_ledger, open_sessions
-from syncer.service.positions import leap, start_position
-from syncer.service.probes import Moment, Probe, no_probe
+from syncer.service.probes import Probe, no_probe
 from syncer.service.pulse import Pulse, clocks
 from syncer.service.reading import PairReader
 from syncer.service.reconciler import Reconciler
 from syncer.service.rehearsal import Rehearsal
 from syncer.service.replicas import ReplicaWatch
 from syncer.service.reports import Observer, RunReport
-from syncer.service.restart import ledger_is_behind, raise_epochs, settle
 from syncer.service.restoring import Restorer
 from syncer.service.retention import DAY_S, Retention
-from syncer.service.scope import enter_scope, keep_images
 from syncer.service.sides import Workers
 from syncer.service.snapshot import SnapshotSource
 from syncer.service.streams import SchemaWatch, build_tailer
@@ -103,10 +99,8 @@ class Run:
         self._stop = stop
         self._clock = clock or SystemClock()
         self._probe = probe
-        self._lost: set[Side] = set()
         self._accepted: set[Side] = set()
         self._disowned: set[Side] = set()
-        self._standing: dict[Side, Standing] = {}
         self._started = self._clock.monotonic()
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind(pair=config.pair_id)
 
@@ -146,111 +140,22 @@ class Run:
                 )
             with ledger.together():
                 begin.number(ledger)
-            self._examine(sessions, ledger)
-            epoch = self._take_over(sessions, ledger, begin)
-            self._prepare_positions(sessions, ledger, begin)
+            arrival = Arrival(
+                self._config,
+                sessions,
+                ledger,
+                begin,
+                self._log,
+                accept_loss=self._options.accept_loss,
+                disowned=self._disowned,
+            )
+            arrival.examine()
+            # INV-13, INV-17, INV-19. A dry run takes nothing over.
+            epoch = 0 if self._options.dry_run else arrival.take_over(self._stop, self._probe)
+            arrival.prepare_positions()
             with ledger.together():
                 catalog = begin.catalog(ledger)
             return self._supervise(stack, sessions, ledger, catalog, epoch)
-
-    def _examine(self, sessions: Mapping[Side, Session], ledger: Ledger) -> None:
-        """Look at both servers before anything is written to one that may be the wrong one (INV-19)."""
-        self._lost.clear()
-        self._standing.clear()
-        for side in SIDES:
-            saved = ledger.position(side)
-            if saved is None:
-                continue
-            if side in self._disowned:
-                self._disowned.discard(side)
-                self._log.error("stream.loss_accepted", side=str(side))
-                self._lost.add(side)
-                continue
-            try:
-                self._standing[side] = examine(sessions[side], saved)
-            except PositionLost as error:
-                if side not in self._options.accept_loss:
-                    raise
-                self._log.error("stream.loss_accepted", side=str(side), reason=str(error))
-                self._lost.add(side)
-
-    def _take_over(self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning) -> int:
-        """INV-13, INV-17, INV-19. A dry run takes nothing over."""
-        if self._options.dry_run:
-            return 0
-        epoch, before = raise_epochs(
-            sessions,
-            ledger,
-            self._config.pair_id,
-            stop=self._stop,
-            log=self._log,
-            probe=self._probe,
-        )
-        self._probe(Moment.SETTLE_BEFORE, None)
-        behind = ledger_is_behind(ledger, before)
-        self._lost.update(settle(ledger, before, self._log, self._options.accept_loss))
-        self._probe(Moment.SETTLE_AFTER, None)
-        if behind:
-            self._log.error("ledger.behind", side=",".join(behind))
-            self._give_history_up(sessions, ledger, begin)
-        ledger.reserve_batch_ids(max(rows.newest for rows in before.values()))
-        return epoch
-
-    def _give_history_up(
-        self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning
-    ) -> None:
-        """
-        An older copy of the ledger would tail changes anew that were settled long ago, and call them conflicts (INV-19).
-
-        Both streams go on from now, and all tables are compared, inexactly. Until the batch ids are reserved after this, a
-        crash leaves everything to be done again.
-        """
-        for table_id in begin.in_scope:
-            ledger.forget_table(table_id)
-        for side in SIDES:
-            position = ledger.position(side)
-            if position is not None:
-                begin.leaps(side, ledger)
-                leap(sessions[side], ledger, position, begin.in_scope, Reason.RESTORED)
-        self._standing.clear()
-
-    def _prepare_positions(
-        self, sessions: dict[Side, Session], ledger: Ledger, begin: Beginning
-    ) -> None:
-        """
-        A fresh start records both positions before the first row is read; a resumed one is checked (INV-19).
-
-        Positions come before the definitions: a change of a definition in between is met in the stream.
-        """
-        saved = {side: ledger.position(side) for side in SIDES}
-        if saved[Side.A] is None or saved[Side.B] is None:
-            ledger.start(begin.fresh_positions(), [], Reason.BASELINE)
-            saved = {}
-        for side, position in saved.items():
-            if position is None:
-                continue
-            standing = self._standing.get(side)
-            if side in self._lost:
-                ledger.reserve_batch_ids(ledger.last_confirmed(side))
-                fresh = start_position(sessions[side], position.seq + 1)
-                begin.leaps(side, ledger)
-                ledger.disown(side, fresh, begin.in_scope)
-            elif standing is not None and standing.doubt is not None:
-                self._log.error("stream.position_lost", side=str(side), reason=standing.doubt.what)
-                begin.leaps(side, ledger)
-                leap(sessions[side], ledger, position, begin.in_scope, standing.doubt.reason)
-            elif standing is not None and standing.position != position:
-                ledger.record(side, [], standing.position)
-                self._log.warning(
-                    "stream.followed",
-                    side=str(side),
-                    server=standing.position.server,
-                    was=position.server,
-                )
-        begin.lay_out(ledger)
-        with ledger.together():
-            enter_scope(ledger, begin.flowing, begin.waiting, self._log)
-        keep_images(self._config, ledger, begin.flowing, begin.waiting)
 
     def _supervise(
         self,
@@ -272,7 +177,7 @@ class Run:
         tailers = {}
         for side in SIDES:
             position = ledger.position(side)
-            if position is None:  # pragma: no cover - _prepare_positions has set it
+            if position is None:  # pragma: no cover - prepare_positions has set it
                 raise AssertionError("no position")
             tailers[side] = build_tailer(
                 config,
