@@ -117,12 +117,14 @@ def test_a_trigger_at_the_target_keeps_copies_key_by_key(pair, database, product
 
 
 @pytest.mark.parametrize("pair", ["mysql"], indirect=True)
-def test_a_unique_clash_holds_one_row_and_copies_the_others(pair, database, product):
+def test_a_unique_clash_holds_one_row_and_copies_the_others(pair, database, product, tmp_path):
+    config = tmp_path / "impatient.toml"
+    config.write_text("[engine]\nretry_limit = 2\n")
     for server in pair.sides:
         create(server, database, "ALTER TABLE parts ADD UNIQUE KEY one_note (note)")
     fill(pair.a, database, "parts", 1500)
     pair.b.script("INSERT INTO parts VALUES (999,999999,'n700')", db=database)
-    syncer = product()
+    syncer = product("--config", config)
     syncer.until_in_sync(codes=(1,))
     [held] = [c for c in syncer.conflicts("held") if c.key == ("0", "700")]
     assert held.kind == "unique_violation"
