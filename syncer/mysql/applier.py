@@ -158,8 +158,7 @@ def apply_ranges(
     columns = table.writable(session.side)
     session.begin()
     try:
-        marker.lock_for(session, row, epoch)
-        marker.write_batch(session, row, batch_id, (0,))
+        marker.begin_batch(session, row, epoch, batch_id, (0,))
         for part in found:
             if isinstance(part.values, str):
                 session.execute(statements.insert_rows(schema, columns, [part.values]))

@@ -18,7 +18,6 @@ from syncer.core.pairing import PairedTable, write_order
 from syncer.core.side import Side
 from syncer.mysql import marker, statements
 from syncer.mysql.connection import Session
-from syncer.mysql.marker import lock_for
 from syncer.mysql.reader import RowRead
 from syncer.mysql.writing import (
     GuardMissed,
@@ -100,9 +99,8 @@ def carry_rows(
     ordered = sorted(tables, key=lambda one: order[one.table.table_id])
     session.begin()
     try:
-        lock_for(session, row, epoch)
+        marker.begin_batch(session, row, epoch, batch_id, range(items))
         _guard(session, ordered)
-        marker.write_batch(session, row, batch_id, range(items))
         for one in reversed(ordered):
             if one.deletes.keys:
                 delete_keys(session, one.table, one.deletes.keys)

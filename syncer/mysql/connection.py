@@ -84,9 +84,12 @@ class Session:
         purpose: str,
         lock_wait_s: int = LOCK_WAIT_S,
         statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+        *,
+        autocommit: bool = True,
     ) -> None:
         """Set an open connection up; use ``open``."""
         self._connection = connection
+        self._autocommit = autocommit
         self.endpoint = endpoint
         self.side = side
         self.purpose = purpose
@@ -124,6 +127,7 @@ class Session:
         Connect and set the session up. Blocks for at most *connect_timeout_s* until the server answers.
 
         Args:
+            autocommit: off for who does nothing outside of transactions: ``begin`` need not ask the server then.
             purpose: why, for process lists.
             read_timeout_s: seconds without an answer after which the connection counts as lost; None: somewhat longer than
                 *statement_timeout_s*.
@@ -166,7 +170,15 @@ class Session:
             ) from error
         try:
             _watch_peer(connection)
-            return cls(connection, endpoint, side, purpose, lock_wait_s, statement_timeout_s)
+            return cls(
+                connection,
+                endpoint,
+                side,
+                purpose,
+                lock_wait_s,
+                statement_timeout_s,
+                autocommit=autocommit,
+            )
         except BaseException:
             with contextlib.suppress(pymysql.MySQLError, OSError):
                 connection.close()
@@ -247,10 +259,15 @@ class Session:
             self._connection.take_lines()
 
     def begin(self, *, snapshot: bool = False) -> None:
-        """Start a transaction; with *snapshot* its view is taken now (REPEATABLE READ)."""
-        self.execute(
-            "START TRANSACTION WITH CONSISTENT SNAPSHOT" if snapshot else "START TRANSACTION"
-        )
+        """
+        Start a transaction; with *snapshot* its view is taken now (REPEATABLE READ).
+
+        Without autocommit it begins by itself, with the next statement: the last one was ended, whatever came of it.
+        """
+        if snapshot:
+            self.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        elif self._autocommit:
+            self.execute("START TRANSACTION")
 
     def commit(self) -> None:
         """

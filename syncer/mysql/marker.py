@@ -50,6 +50,7 @@ WRITE_BATCH = (
     "UPDATE `syncer`.`marker` SET `batch` = %s, `kind` = 'copy', `items` = UNHEX(%s), `kept` = ''"
     " WHERE `pair` = %s"
 )
+CLAIM_BATCH = WRITE_BATCH + " AND `epoch` = %s"
 TABLE_EXISTS = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'syncer' AND table_name = 'marker'"
 LIST_LANES = (
     f"SELECT `pair` FROM `syncer`.`marker` WHERE SUBSTRING_INDEX(`pair`, '{LANE_SIGN}', 1) = %s AND `pair` <> %s"
@@ -180,9 +181,13 @@ def lock_for(session: Session, pair_id: str, epoch: int) -> None:
     """Lock the row before anything is written: its epoch must be ours (INV-9, INV-17). Raises EpochLost."""
     found = lock(session, pair_id)
     if found is None or found.epoch != epoch:
-        raise EpochLost(
-            f"side {session.side}: another syncer has taken the pair over; stop one of the two"
-        )
+        raise _taken_over(session)
+
+
+def _taken_over(session: Session) -> EpochLost:
+    return EpochLost(
+        f"side {session.side}: another syncer has taken the pair over; stop one of the two"
+    )
 
 
 def _marker(rows: list[tuple[Any, ...]]) -> Marker | None:
@@ -218,9 +223,7 @@ def raise_epoch(session: Session, pair_id: str, epoch: int) -> Marker:
             session.execute(INSERT_MARKER, (pair_id, epoch, signal))
             before = Marker(0, 0, frozenset(), b"")
         elif before.epoch >= epoch:
-            raise EpochLost(
-                f"side {session.side}: another syncer has taken the pair over; stop one of the two"
-            )
+            raise _taken_over(session)
         else:
             session.execute(RAISE_EPOCH, (epoch, signal, before.packed.hex(), pair_id))
         session.commit()
@@ -233,3 +236,16 @@ def raise_epoch(session: Session, pair_id: str, epoch: int) -> Marker:
 def write_batch(session: Session, pair_id: str, batch_id: int, written: Collection[int]) -> None:
     """Make the caller's transaction known as batch *batch_id*; it must be the transaction's first write."""
     session.execute(WRITE_BATCH, (batch_id, pack_items(batch_id, written).hex(), pair_id))
+
+
+def begin_batch(
+    session: Session, row: str, epoch: int, batch_id: int, written: Collection[int]
+) -> None:
+    """
+    Do at once what ``lock_for`` and ``write_batch`` do, where it is known beforehand what will be written. Raises EpochLost.
+
+    It must be the transaction's first statement. It waits for the row's lock as ``lock`` does, and looks at the epoch under it.
+    """
+    items = pack_items(batch_id, written).hex()
+    if not session.execute(CLAIM_BATCH, (batch_id, items, row, epoch)):
+        raise _taken_over(session)

@@ -115,6 +115,7 @@ class SideWorker:
             self._endpoint,
             self.side,
             purpose=purpose,
+            autocommit=purpose != "apply",
             connect_timeout_s=self._connect_timeout_s,
             lock_wait_s=self._lock_wait_s,
             statement_timeout_s=self._statement_timeout_s,

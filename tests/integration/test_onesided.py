@@ -100,7 +100,7 @@ def test_a_row_that_moves_between_the_read_and_the_write_is_not_overwritten_unse
 
 def test_a_row_that_another_one_is_in_the_way_of_is_held_alone(pair, database, running, together):
     pair.b.script("ALTER TABLE t ADD UNIQUE KEY (u)", db=database)
-    product, _ = running()
+    product, _ = running(retry_limit=2)
     pair.a.script("UPDATE t SET u = IF(id = 5, 77, u), n = n + 1000 WHERE id < 50", db=database)
     product.settled()
     held = product.conflicts("held")
@@ -250,3 +250,20 @@ def test_changes_of_several_tables_go_one_transaction_after_the_other(
     assert oracle.differences(oracle.read_pair(pair, database)) == []
     assert all(len(tables) == 1 for row, tables in carried if "#" in row), carried
     assert max(len(tables) for _, tables in carried) == 2
+
+
+def test_nothing_is_left_open_between_two_transactions(pair, database, running, together):
+    """Sessions that write begin a transaction with its first statement: one that was not ended would keep locks for good."""
+    pair.b.script("ALTER TABLE t ADD UNIQUE KEY (u)", db=database)
+    product, _ = running({"rule": "prefer:a"}, retry_limit=1)
+    change_all(pair, database)
+    pair.a.script("UPDATE t SET u = 260 WHERE id = 250", db=database)  # 260 has that
+    pair.a.script("UPDATE t SET n = -1 WHERE id = 251", db=database)
+    pair.b.script("UPDATE t SET n = -2 WHERE id = 251", db=database)
+    product.settled()
+    assert [entry.key for entry in product.conflicts("held")] == [("250",)]
+    for server in pair.sides:
+        server.script(
+            "SET SESSION lock_wait_timeout = 5", "ALTER TABLE t ADD COLUMN more INT", db=database
+        )
+    product.settled()
