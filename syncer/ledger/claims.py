@@ -20,6 +20,7 @@ from syncer.ledger.records import ClaimedKey, HeldKey
 UNMARKED = KeyMarks()
 NONE: Mapping[int, AbstractSet[StoredKey]] = {}
 _decode_marks = msgspec.json.Decoder(list[tuple[int, str, int, int, str]]).decode
+_decode_claimed = msgspec.json.Decoder(list[ClaimedKey]).decode
 _EXACT = 2
 """The place of that column in a row of ``queries.points_of``."""
 
@@ -45,8 +46,25 @@ class _Found:
         return SideMarks(self.exact, self.first, self.last, as_reason(self.reason))
 
 
+def _each_once(claims: Iterable[ClaimedKey]) -> dict[tuple[int, StoredKey], ClaimedKey]:
+    """Put the marks of one key together, in the order of the oldest."""
+    found: dict[tuple[int, StoredKey], ClaimedKey] = {}
+    for one in claims:
+        at = one.table_id, one.key
+        known = found.get(at)
+        if known is None:
+            found[at] = one
+        else:
+            tries, marked_at = max(one.tries, known.tries), min(one.marked_at, known.marked_at)
+            found[at] = ClaimedKey(*at, tries, marked_at)
+    return found
+
+
 class Claims(Journal, Ranges):
     """The part of the ledger that the reconciler uses, but for spans and batches. A claim locks nothing."""
+
+    _only_integers = True
+    """Until a key is met that is none."""
 
     def claim_keys(
         self, limit: int, now: float, but: Mapping[int, AbstractSet[StoredKey]] = NONE
@@ -56,6 +74,9 @@ class Claims(Journal, Ranges):
 
         A key is due where any of its marks is: not held, and its back-off is over. A run gives its lowest keys.
         """
+        quickly = self._claim_integers(limit, now, but)
+        if quickly is not None:
+            return quickly
         found: dict[tuple[int, StoredKey], ClaimedKey] = {}
 
         def take(run: tuple[Any, ...]) -> None:
@@ -88,6 +109,30 @@ class Claims(Journal, Ranges):
             points.close()
             runs.close()
         return list(found.values())
+
+    def _claim_integers(
+        self, limit: int, now: float, but: Mapping[int, AbstractSet[StoredKey]]
+    ) -> list[ClaimedKey] | None:
+        """Do what ``claim_keys`` does where all marks are points of integer keys; None where they are not."""
+        if not self._only_integers:
+            return None
+        with self._reading() as db:
+            if db.execute(q.CLAIM_RUNS).fetchone() is not None:
+                return None
+            most = limit + sum(map(len, but.values()))
+            [text] = db.execute(q.CLAIM_INTEGERS, (now, most)).fetchone()
+        try:
+            points = _decode_claimed(text)
+        except msgspec.ValidationError:
+            self._only_integers = False
+            return None
+        found = {(one.table_id, one.key): one for one in points}
+        if len(found) < len(points):
+            found = _each_once(points)
+        for table_id, keys in but.items():
+            for key in keys:
+                found.pop((table_id, key), None)
+        return list(found.values())[:limit]
 
     def has_claimable(self, now: float) -> bool:
         """Say whether a key or a span is due."""

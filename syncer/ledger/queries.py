@@ -277,6 +277,13 @@ SELECT EXISTS (SELECT 1 FROM span WHERE {_FLOWS}) OR EXISTS (SELECT 1 FROM run W
 CLAIM_POINTS = f"""
 SELECT id, table_id, key, tries, created_at FROM point WHERE id > 0 AND not_before <= ? AND {_FLOWS} ORDER BY id
 """
+CLAIM_INTEGERS = f"""
+SELECT json_group_array(json_array(table_id, key, tries, created_at)) FROM (
+  SELECT table_id, CASE typeof(key) WHEN 'integer' THEN key END AS key, tries, created_at FROM point
+  WHERE id > 0 AND not_before <= ? AND {_FLOWS} ORDER BY id LIMIT ?
+)
+"""
+"""The first of the same as a JSON array, which needs our interpreter no more than once; a key that is no integer is null."""
 CLAIM_RUNS = f"SELECT id, table_id, low, high, step, created_at FROM run WHERE {_FLOWS} ORDER BY id"
 NEXT_DUE = f"SELECT min(not_before) FROM point WHERE not_before > ? AND id > 0 AND {_FLOWS}"
 

@@ -16,7 +16,7 @@ from syncer.core.side import Side
 from syncer.ledger.undo import OverwrittenRows, Restoration
 
 
-class ClaimedKey(msgspec.Struct, frozen=True, gc=False):
+class ClaimedKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """
     A key that wants a decision.
 

@@ -20,6 +20,23 @@ def test_keys_come_oldest_first_and_once(bench):
     assert bench.claimed(limit=0) == []
 
 
+@pytest.mark.parametrize("also", [None, b"bytes", (20, 24)], ids=["integers", "bytes", "a run"])
+def test_what_is_being_written_is_not_claimed(bench, also):
+    """Integers alone come as one value, others one by one; the caller sees no difference."""
+    for side, key in ((A, 5), (A, 3), (B, 5), (B, 4), (A, 9)):
+        bench.mark(side, key)
+    if isinstance(also, tuple):
+        bench.mark(A, *also)
+    elif also is not None:
+        bench.mark(A, also)
+    rest = {None: [], b"bytes": [b"bytes"], (20, 24): [20, 21, 22, 23, 24]}[also]
+    busy = {bench.t: {3, 4}, bench.t + 1: {5}}
+    claims = bench.ledger.claim_keys(20, bench.clock.time, busy)
+    assert [one.key for one in claims] == [5, 9, *rest]
+    assert [one.key for one in bench.ledger.claim_keys(1, bench.clock.time, busy)] == [5]
+    assert [one.key for one in bench.ledger.claim_keys(20, bench.clock.time)] == [5, 3, 4, 9, *rest]
+
+
 def test_claim_keeps_its_place_when_the_key_is_marked_again(bench):
     bench.mark(A, 5)
     bench.mark(A, 3)
