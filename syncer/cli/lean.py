@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import types
 
 
-class _LoadedWhenUsed(types.ModuleType):
-    """Stands for a module where it was imported, and loads it when anything of it is asked for."""
+class _Asyncio(types.ModuleType):
+    """Stands for asyncio where it was imported, and loads it when anything of it is asked for."""
 
     def __getattr__(self, name: str) -> object:
-        return getattr(importlib.import_module(self.__name__), name)
+        import asyncio
+
+        return getattr(asyncio, name)
 
 
 def load_structlog() -> None:
@@ -21,7 +22,7 @@ def load_structlog() -> None:
     It draws tracebacks with rich; ours are made by ``telemetry/logs.py``, and what is drawn on a terminal loads rich itself. Nothing of ours is
     asynchronous.
     """
-    stands = {"rich": None, "asyncio": _LoadedWhenUsed("asyncio")}  # None: not to be found
+    stands = {"rich": None, "asyncio": _Asyncio("asyncio")}  # None: not to be found
     stands = {name: stand for name, stand in stands.items() if name not in sys.modules}
     sys.modules.update(stands)  # type: ignore[arg-type]  # the import system knows what None means
     try:
