@@ -17,7 +17,7 @@ class _Asyncio(types.ModuleType):
 
 def load_structlog() -> None:
     """
-    Import structlog as where rich is not installed, and without asyncio until that is used: both take it longer than all the rest.
+    Import structlog as where rich is not installed, and without asyncio until that is used: both lengthen every start.
 
     It draws tracebacks with rich; ours are made by ``telemetry/logs.py``, and what is drawn on a terminal loads rich itself. Nothing of ours is
     asynchronous.

@@ -1,4 +1,4 @@
-"""The SQL statements of the ledger, named, but those of ``journal_queries.py``, ``kept_queries.py`` and ``stop_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
+"""The SQL statements of the ledger, named, but those that stand in the other ``*_queries.py``; the tables are explained in ``migrations/0001_ledger.sql``."""
 
 from __future__ import annotations
 
@@ -388,7 +388,6 @@ OPEN_LOOKUPS = (
     f"SELECT table_id, side, min(first_seq) FROM lookup WHERE {_FLOWS} GROUP BY table_id, side"
 )
 HAS_LOOKUP = "SELECT 1 FROM lookup WHERE table_id = ? LIMIT 1"
-SUM_LOOKUPS = "SELECT table_id, side, count(*), min(created_at) FROM lookup GROUP BY table_id, side"
 KNOWN_INEXACT = """
 SELECT last_seq FROM point WHERE table_id = ? AND key = ? AND side = ? AND exact = 0
   AND reason IS NOT NULL AND reason <> 'baseline'
@@ -412,31 +411,6 @@ NAME_XA = "UPDATE xa_part SET xid = ? WHERE side = ? AND xid = ?"
 XA_PARTS = "SELECT id FROM xa_part WHERE side = ? AND xid = ? ORDER BY id"
 GET_XA = "SELECT payload FROM xa_part WHERE id = ?"
 DROP_XA = "DELETE FROM xa_part WHERE side = ? AND xid = ?"
-
-# --- status ----------------------------------------------------------------------------------------------------------
-
-SUM_POINTS = """
-SELECT table_id, sum(side = 'a'), sum(side = 'a' AND id < 0), count(*), sum(id < 0) FROM point GROUP BY table_id
-"""
-"""
-All and held ones of side A, and of both. The index has all of it, in its order: millions of rows are neither looked up nor
-sorted for a display (SQLite sorts in as much memory again as its page cache may take).
-"""
-
-OLDEST_POINT = """
-SELECT min(created_at) FROM (SELECT created_at FROM point WHERE id > 0 ORDER BY id LIMIT 1000)
-"""
-"""Of those that are claimed first; ids are given in the order of time, but for keys cut out of a run."""
-
-SUM_RUNS = "SELECT table_id, side, sum((high - low) / step + 1), min(created_at) FROM run GROUP BY table_id, side"
-SUM_SPANS = "SELECT table_id, side, count(*), min(created_at) FROM span GROUP BY table_id, side"
-COUNT_HELD = """
-SELECT count(*) FROM (SELECT DISTINCT table_id, key FROM point WHERE id < 0) AS p
-WHERE NOT EXISTS (
-  SELECT 1 FROM hold h JOIN conflict c ON c.id = h.conflict_id
-  WHERE h.table_id = p.table_id AND h.key = p.key AND c.status = 'skipped')
-"""
-"""Keys that wait for a person: those that are skipped by a rule do not."""
 
 # --- scope -----------------------------------------------------------------------------------------------------------
 

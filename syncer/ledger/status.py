@@ -11,6 +11,7 @@ from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
+from syncer.ledger import status_queries as sq
 from syncer.ledger.records import ConflictStatus, LedgerSummary, SideSummary, TableSummary
 from syncer.ledger.store import Store
 
@@ -163,28 +164,28 @@ class Status(Store):
     def held_count(self) -> int:
         """Return how many keys are held."""
         with self._reading() as db:
-            return int(db.execute(q.COUNT_HELD).fetchone()[0])
+            return int(db.execute(sq.COUNT_HELD).fetchone()[0])
 
     def summary(self) -> LedgerSummary:
         """Describe the ledger; reads an index of every mark, so call it at the pace of a display."""
         sums: dict[tuple[int, str], _Sum] = {}
         oldest: list[float] = []
         with self._reading() as db:
-            for table_id, of_a, held_of_a, points, held in db.execute(q.SUM_POINTS):
+            for table_id, of_a, held_of_a, points, held in db.execute(sq.SUM_POINTS):
                 of_b, held_of_b = points - of_a, held - held_of_a
                 for side, keys, waiting in (("a", of_a, held_of_a), ("b", of_b, held_of_b)):
                     if keys:
                         at = sums.setdefault((table_id, side), _Sum())
                         at.keys += keys - waiting
                         at.held += waiting
-            oldest += [since for (since,) in db.execute(q.OLDEST_POINT) if since is not None]
-            for table_id, side, keys, since in db.execute(q.SUM_RUNS):
+            oldest += [since for (since,) in db.execute(sq.OLDEST_POINT) if since is not None]
+            for table_id, side, keys, since in db.execute(sq.SUM_RUNS):
                 sums.setdefault((table_id, side), _Sum()).keys += keys
                 oldest.append(since)
-            for table_id, side, lookups, since in db.execute(q.SUM_LOOKUPS):
+            for table_id, side, lookups, since in db.execute(sq.SUM_LOOKUPS):
                 sums.setdefault((table_id, side), _Sum()).keys += lookups
                 oldest.append(since)
-            for table_id, side, spans, since in db.execute(q.SUM_SPANS):
+            for table_id, side, spans, since in db.execute(sq.SUM_SPANS):
                 sums.setdefault((table_id, side), _Sum()).spans += spans
                 oldest.append(since)
             names = {row[0]: TableName(row[1], row[2]) for row in db.execute(q.TABLES)}
@@ -207,7 +208,7 @@ class Status(Store):
                 ),
                 keys=sum(s.keys for s in sums.values()),
                 held=sum(s.held for s in sums.values()),
-                held_keys=int(db.execute(q.COUNT_HELD).fetchone()[0]),
+                held_keys=int(db.execute(sq.COUNT_HELD).fetchone()[0]),
                 spans=sum(s.spans for s in sums.values()),
                 oldest_s=max(0.0, self._clock.now() - min(oldest)) if oldest else 0.0,
                 positions=positions,

@@ -44,4 +44,5 @@ def select(columns: Sequence[Column], rows: str) -> str:
     between = NO_TEXT if has_texts(columns) else COMMA
     whole = f"SELECT COUNT(*) AS n, GROUP_CONCAT({text} SEPARATOR {between}) AS t {rows}"
     number = "CAST(CONV(LEFT(SHA2(t,256),16),16,10) AS UNSIGNED)"
-    return f"SELECT n, IF(OCTET_LENGTH(t)>={_LIMIT},UUID_SHORT(),{number}) FROM ({whole}) AS c"
+    unlike = "IF(n=0,NULL,UUID_SHORT())"
+    return f"SELECT n, IF(OCTET_LENGTH(t)<{_LIMIT},{number},{unlike}) FROM ({whole}) AS c"

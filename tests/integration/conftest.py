@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from syncer.core.side import SIDES, Side
+from syncer.mysql.connection import Session
+from syncer.mysql.endpoint import from_text
 from testbed import dataset, oracle
 from tests.integration.harness import Product, wait_until
 
@@ -41,6 +44,18 @@ def make_product(tmp_path: Path) -> Iterator[Callable[..., Product]]:
 def product(pair: Pair, database: str, make_product: Callable[..., Product]):
     """Give ``product(*options) -> Product`` for all tables of ``database``."""
     return lambda *options: make_product(pair, *options, tables=f"{database}.*")
+
+
+@pytest.fixture
+def opened(pair: Pair) -> Iterator[dict[Side, Session]]:
+    """A session of ours to either side."""
+    found = {
+        side: Session.open(from_text(server.url()), side, purpose="test")
+        for side, server in zip(SIDES, pair.sides, strict=True)
+    }
+    yield found
+    for session in found.values():
+        session.close()
 
 
 @pytest.fixture

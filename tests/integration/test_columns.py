@@ -14,7 +14,6 @@ from syncer.mysql import digests as digests_of
 from syncer.mysql import introspect, statements
 from syncer.mysql.compatibility import compare
 from syncer.mysql.connection import Session
-from syncer.mysql.endpoint import from_text
 
 COLUMNS = r"""
 id int unsigned NOT NULL PRIMARY KEY, ti tinyint, bu bigint unsigned, bz int(8) unsigned zerofill, de decimal(30,10),
@@ -60,21 +59,6 @@ ROWS = [
         "'1:a,','b','p','q#r','ソ','e','f','g','h','i','','','a','b','c',x'61',ST_GeomFromText('MULTIPOINT(0 0,1 1)'),NULL"
     ),
 ]
-
-
-def sessions(pair):
-    return {
-        side: Session.open(from_text(server.url()), side, purpose="test")
-        for side, server in zip(Side, pair.sides, strict=True)
-    }
-
-
-@pytest.fixture
-def opened(pair):
-    found = sessions(pair)
-    yield found
-    for session in found.values():
-        session.close()
 
 
 def schema_of(session, database, name="t"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -142,12 +143,51 @@ def test_a_lane_belongs_to_the_owner_of_the_pair(pair):
         for name in names:
             with pytest.raises(EpochLost):
                 marker.open_lane(session, "laned", name, 1)
+        for first in (
+            lambda: marker.lock_for(session, names[0], 1),
+            lambda: marker.begin_batch(session, names[0], 1, 8, (0,)),
+        ):
+            session.begin()
+            with pytest.raises(EpochLost):
+                first()
+            session.commit()
+        [row] = session.query(marker.READ_MARKER, (names[0],))
+        assert [int(value) for value in row[:2]] == [2, 7], "no statement of theirs wrote anything"
         session.begin()
-        with pytest.raises(EpochLost):
-            marker.lock_for(session, names[0], 1)
-        session.rollback()
+        marker.begin_batch(session, names[0], 2, 9, (0, 3))
+        session.commit()
+        assert marker.read(session, names[0]).written == {0, 3}
         marker.open_lane(session, "laned", names[1], 2)
         assert marker.lanes_of(session, "laned") == names
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_a_batch_that_waited_for_the_epoch_to_be_raised_is_lost(pair):
+    """INV-13: the epoch is looked at under the row's lock, not before it was waited for."""
+    with contextlib.ExitStack() as stack:
+        raising, late = (
+            stack.enter_context(
+                contextlib.closing(
+                    Session.open(from_text(pair.a.url()), Side.A, purpose="test", lock_wait_s=30)
+                )
+            )
+            for _ in range(2)
+        )
+        late.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        marker.ensure(raising)
+        raising.execute("DELETE FROM syncer.marker WHERE pair = 'late'")
+        marker.raise_epoch(raising, "late", 1)
+        raising.begin()
+        raising.execute("UPDATE syncer.marker SET epoch = 2 WHERE pair = 'late'")
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        late.begin()
+        waiting = pool.submit(marker.begin_batch, late, "late", 1, 5, (0,))
+        waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        wait_until("it waits", lambda: (int(pair.a.query(waits)[0][0]) > 0, None))
+        raising.commit()
+        with pytest.raises(EpochLost):
+            waiting.result()
+        late.rollback()
 
 
 def test_a_long_name_leaves_no_room_for_lanes():

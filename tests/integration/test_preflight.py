@@ -37,17 +37,6 @@ class FakeClock:
 
 
 @pytest.fixture
-def opened(pair):
-    found = {
-        side: Session.open(from_text(server.url()), side, purpose="check")
-        for side, server in zip(Side, pair.sides, strict=True)
-    }
-    yield found
-    for session in found.values():
-        session.close()
-
-
-@pytest.fixture
 def account(pair, side, database):
     """A user with every grant but those named; dropped afterwards."""
     server = pair.a if side is Side.A else pair.b

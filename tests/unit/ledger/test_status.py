@@ -1,7 +1,7 @@
 from syncer.core.mark import Reason
 from syncer.core.schema import TableName
 from syncer.core.side import Side
-from syncer.ledger import queries
+from syncer.ledger import status_queries
 from syncer.ledger.records import SideSummary
 from tests.unit.ledger.bench import position
 
@@ -84,6 +84,6 @@ def test_summary_looks_no_point_up_and_sorts_none(bench):
 
     A sort of them takes as much memory as the page cache may.
     """
-    plan = bench.ledger._db.execute(f"EXPLAIN QUERY PLAN {queries.SUM_POINTS}").fetchall()
+    plan = bench.ledger._db.execute(f"EXPLAIN QUERY PLAN {status_queries.SUM_POINTS}").fetchall()
     assert any("USING COVERING INDEX point_key" in row[3] for row in plan), plan
     assert not any("TEMP B-TREE" in row[3] for row in plan), plan
