@@ -39,8 +39,10 @@ _SILENCE_S = 15
 """The server speaks every second: longer silence is a dead connection."""
 _CONNECT_S = 10
 _CHUNK_BYTES = 1 << 18
-_COM_BINLOG_DUMP_GTID = 0x1E
+_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID = 0x12, 0x1E
 _THROUGH_GTID = 4
+_FURTHEST_OFFSET = (1 << 32) - 1
+"""A dump by file and offset is asked for with 32 bits."""
 _ERROR, _END_OF_DATA = 0xFF, 0xFE
 
 _ACCESS_DENIED = {1044, 1045, 1142, 1227, 1698, 3159}
@@ -77,7 +79,7 @@ class _NoSecondConnection:
 
 
 class _Connection(pymysql.Connection):
-    """A connection that leaves the library when its dump begins, and asks for the dump itself on MySQL."""
+    """A connection that leaves the library when its dump begins, and asks for the dump itself where the library cannot."""
 
     dump_request: bytes | None = None
     dumping = False
@@ -88,8 +90,8 @@ class _Connection(pymysql.Connection):
         return super()._read_packet(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _write_bytes(self, data: bytes) -> None:
-        # The library cannot encode tagged GTIDs, nor ask for everything with an empty set.
-        if self.dump_request and data[4:5] == bytes([_COM_BINLOG_DUMP_GTID]):
+        # The library cannot encode tagged GTIDs, nor ask for everything with an empty set, nor MariaDB for a file's offset.
+        if self.dump_request and data[4:5] == self.dump_request[4:5]:
             data = self.dump_request
         super()._write_bytes(data)  # type: ignore[misc]
 
@@ -113,13 +115,19 @@ class Stream:
         )
         self._socket: socket.socket | None = None
         self._connection: _Connection | None = None
+        self._request: bytes | None = None
+        self._last_word: bytes | None = None
         self._cutter = PacketCutter(f"side {side}")
         self._closing = threading.Event()
         self.checksums = False
 
-    def open(self, position: StreamPosition) -> None:
+    def open(self, position: StreamPosition, *, by_file: bool = False) -> None:
         """
         Connect and ask for the dump behind *position*.
+
+        Args:
+            by_file: the coordinate was looked at and is the one that was read to (``history.py``): MariaDB is asked for it rather
+                than for the GTIDs, for which it would read the file from its beginning. Not where the file is not known yet.
 
         Raises:
             StreamInterrupted: there is no connection, for now.
@@ -138,13 +146,19 @@ class Stream:
             return _NoSecondConnection()
 
         mysql = self._flavor == "mysql"
+        by_file = by_file and not mysql and _says_where(position)
+        # On MySQL our own request takes the place of the library's; empty would mean file and offset.
+        gtids = "00000000-0000-0000-0000-000000000001:1" if mysql else position.gtids
+        if by_file:
+            self._request = _file_request(self._server_id, position)
+        elif mysql:
+            self._request = _dump_request(self._server_id, GtidSet(position.gtids))
         try:
             reader = BinLogStreamReader(  # type: ignore[no-untyped-call]
                 connection_settings=self._settings(),
                 server_id=self._server_id,
                 blocking=True,
-                # On MySQL our own request takes the place of the library's; empty would mean file and offset.
-                auto_position="00000000-0000-0000-0000-000000000001:1" if mysql else position.gtids,
+                auto_position=None if by_file else gtids,
                 is_mariadb=not mysql,
                 slave_heartbeat=_HEARTBEAT_S,
                 enable_logging=False,
@@ -203,8 +217,7 @@ class Stream:
                 f"side {self._side}: server {server} answers where the saved position is of server {position.server};"
                 " positions of one server mean nothing at another"
             )
-        if self._flavor == "mysql":
-            connection.dump_request = _dump_request(self._server_id, GtidSet(position.gtids))
+        connection.dump_request = self._request
         if self._closing.is_set():
             raise StreamInterrupted(f"side {self._side}: stopped")
         return connection
@@ -217,8 +230,10 @@ class Stream:
 
         Raises:
             StreamInterrupted: the connection ended, or was silent for too long.
-            PositionLost, UnsupportedEvent, StatementRefused: as the server says.
+            PositionLost, UnsupportedEvent, StatementRefused: as the server says; what it sent before comes first.
         """
+        if self._last_word is not None:
+            self._not_an_event(self._last_word)
         data = self._receive()
         if len(data) < _CHUNK_BYTES and self.more():
             # TLS hands out 16 KiB at a time, and every turn has a price of its own.
@@ -231,9 +246,12 @@ class Stream:
                     size += len(parts[-1])
             data = b"".join(parts)
         found = self._cutter.cut(data)
-        for packet in found:
+        for at, packet in enumerate(found):
             if packet[0]:
-                self._not_an_event(packet)
+                self._last_word = packet
+                if not at:
+                    self._not_an_event(packet)
+                return found[:at]
         return found
 
     def more(self) -> bool:
@@ -332,11 +350,26 @@ def _code_and_text(error: pymysql.err.MySQLError) -> tuple[int, str]:
     return 0, str(error)
 
 
+def _says_where(position: StreamPosition) -> bool:
+    """Say whether the position's coordinate can be asked for: it was read to in a file whose beginning was met."""
+    return position.file_at != 0 and position.offset <= _FURTHEST_OFFSET
+
+
+def _file_request(server_id: int, position: StreamPosition) -> bytes:
+    """Build a COM_BINLOG_DUMP packet that asks for what follows the position's coordinate."""
+    request = struct.pack("<BIHI", _COM_BINLOG_DUMP, position.offset, 0, server_id)
+    return _packet(request + position.file.encode())
+
+
 def _dump_request(server_id: int, executed: GtidSet) -> bytes:
     """Build a COM_BINLOG_DUMP_GTID packet. An empty set asks for all there is."""
     encoded = encode_gtids(executed)
     request = struct.pack("<BHII", _COM_BINLOG_DUMP_GTID, _THROUGH_GTID, server_id, 0)
     request += struct.pack("<QI", 4, len(encoded)) + encoded
+    return _packet(request)
+
+
+def _packet(request: bytes) -> bytes:
     return len(request).to_bytes(3, "little") + b"\0" + request
 
 

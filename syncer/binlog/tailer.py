@@ -74,6 +74,7 @@ class Tailer:
         Prepare; nothing is opened before ``start``.
 
         Args:
+            position: as ``history.examine`` found it at the server; a connection that is lost is made again by GTID.
             pair_id: the pair's id in the marker row.
             server_id: the replica id that this stream registers with; unique among the server's replicas.
             logger: a bound structlog logger.
@@ -91,6 +92,7 @@ class Tailer:
         self._lock = threading.Lock()
         self._stream: Stream | None = None
         self._pending_since = 0.0
+        self._examined = True
         self._thread = threading.Thread(target=self._run, name=f"tailer-{side}", daemon=True)
 
     def start(self) -> None:
@@ -160,13 +162,14 @@ class Tailer:
     def _tail(self) -> None:
         """Read one connection until it ends."""
         position = self.progress.position
+        examined, self._examined = self._examined, False
         stream = Stream(self._side, self._endpoint, self._flavor, self._server_id)
         with self._lock:
             self._stream = stream
         try:
             if self._stop.is_set():
                 return
-            stream.open(position)
+            stream.open(position, by_file=examined)
 
             def on_schema_change(side: Side, name: TableName) -> None:
                 self._flush(assembler)

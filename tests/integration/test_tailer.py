@@ -749,6 +749,61 @@ def test_a_binlog_begun_anew_is_told_from_the_one_that_was_read(
         rig.stop()
 
 
+@pytest.fixture
+def read_so_far(rig: Rig) -> StreamPosition:
+    """A position on MariaDB that a tailer has left, in a file whose beginning it has met."""
+    rig.sql("CREATE TABLE t (id INT PRIMARY KEY)")
+    rig.scope("t")
+    rig.start()
+    rig.sql("INSERT INTO t VALUES (1)")
+    assert len(rig.take()) == 1
+    rig.stop()
+    assert rig.tailer
+    position = rig.tailer.progress.position
+    assert position.file_at
+    return position
+
+
+@pytest.mark.parametrize("rig", ["mariadb"], indirect=True)
+def test_mariadb_is_asked_for_the_coordinate_at_a_start_and_by_gtid_from_then_on(
+    rig: Rig, read_so_far: StreamPosition
+) -> None:
+    """For a GTID it reads the file from its beginning: a second for some hundred megabytes."""
+    domain, server, number = read_so_far.gtids.split("-")
+    not_logged = msgspec.structs.replace(
+        read_so_far, gtids=f"{domain}-{server}-{int(number) + 1000}"
+    )
+    tailer = rig.start(not_logged)
+    wait_for(lambda: bool(kill_dumps(rig.server)), "no dump")
+    with pytest.raises(PositionLost):
+        tailer.progress.wait_until(Coordinate(10**9, 0), 20, rig.never)
+    rig.start(not_logged)
+    rig.sql("INSERT INTO t VALUES (2)")
+    [record] = rig.take()
+    assert record.seq == read_so_far.seq + 1
+
+
+@pytest.mark.parametrize("rig", ["mariadb"], indirect=True)
+def test_mariadb_is_asked_by_gtid_where_no_coordinate_says_it(
+    rig: Rig, read_so_far: StreamPosition
+) -> None:
+    """In a file that is not known yet, and beyond 4 GiB, which the request has no room for."""
+    rig.sql("INSERT INTO t VALUES (2)")
+    for changes in ({"file_at": 0, "offset": 1 << 30}, {"offset": 1 << 32}):
+        rig.start(msgspec.structs.replace(read_so_far, **changes))
+        wait_for(lambda: bool(rig.store.records), "no record")
+        rig.stop()
+        assert rig.store.records[0].seq == read_so_far.seq + 1
+        rig.store.records = []
+
+
+@pytest.mark.parametrize("rig", ["mariadb"], indirect=True)
+def test_a_file_that_lost_its_end_is_not_resumed(rig: Rig, read_so_far: StreamPosition) -> None:
+    beyond = msgspec.structs.replace(read_so_far, offset=1 << 30)
+    with pytest.raises(PositionLost):
+        rig.start(beyond).progress.wait_until(Coordinate(10**9, 0), 20, rig.never)
+
+
 def kill_dumps(server: Any) -> int:
     threads = server.query(
         "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%'"
