@@ -126,13 +126,11 @@ class Claims(Journal, Ranges):
         except msgspec.ValidationError:
             self._only_integers = False
             return None
-        found = {(one.table_id, one.key): one for one in points}
-        if len(found) < len(points):
-            found = _each_once(points)
-        for table_id, keys in but.items():
-            for key in keys:
-                found.pop((table_id, key), None)
-        return list(found.values())[:limit]
+        if but:
+            points = [one for one in points if one.key not in but.get(one.table_id, ())]
+        if len({one.key for one in points}) < len(points):  # as any two tables may have them
+            points = list(_each_once(points).values())
+        return points[:limit]
 
     def has_claimable(self, now: float) -> bool:
         """Say whether a key or a span is due."""

@@ -146,34 +146,63 @@ def _sort_out(
 ) -> set[StoredKey]:
     """Put what one side changed into *copies* or *equal*; return the keys that were put there."""
     taken: set[StoredKey] = set()
-    found: Verdict | None
+    updates = copies.updates
+    # A bound name for each list, and no call for a row that both sides have: calls cost as much as all the rest.
+    take, update, name = taken.add, updates.keys.append, updates.stored.append
+    write, mean, lose = updates.images.append, updates.meant.append, updates.there.append
     for stored, first_op in marks.items():
         key = asked[stored]
         source, target = here.get(key), there.get(key)
-        if source is not None and target is not None:
-            # What ``verdict`` says of two rows, whatever was done to them; a call for each costs as much as all the rest.
-            found = Verdict.EQUAL if source.digest == target.digest else Verdict.COPY
-        else:
-            digest = None if source is None else source.digest
-            expected = None if target is None else target.digest
-            found = verdict(first_op, digest, expected, one_way=one_way)
-        if found is None or not (_is_whole(source) and _is_whole(target)):
+        if source is None or target is None:
+            if _one_is_absent(stored, key, first_op, source, target, copies, equal, one_way):
+                take(stored)
             continue
-        taken.add(stored)
-        if found is Verdict.EQUAL:
-            equal[stored] = source is not None
+        digest, expected = source.digest, target.digest
+        if len(digest) != DIGEST_CHARACTERS or len(expected) != DIGEST_CHARACTERS:
             continue
-        rows = copies.deletes if source is None else copies.updates
-        if target is None:
-            rows = copies.inserts
-        rows.keys.append(key)
-        rows.stored.append(stored)
-        if source is not None:
-            rows.images.append(source.image)
-            rows.meant.append(source.digest)
-        if target is not None:
-            rows.there.append(target)
+        if not (source.image and target.image):
+            continue
+        take(stored)
+        # What ``verdict`` says of two rows, whatever was done to them.
+        if digest == expected:
+            equal[stored] = True
+            continue
+        update(key)
+        name(stored)
+        write(source.image)
+        mean(digest)
+        lose(target)
     return taken
+
+
+def _one_is_absent(
+    stored: StoredKey,
+    key: Key,
+    first_op: Op,
+    source: RowRead | None,
+    target: RowRead | None,
+    copies: Carried,
+    equal: dict[StoredKey, bool],
+    one_way: bool,
+) -> bool:
+    """Do what ``_sort_out`` does for a key that some side has no row of; say whether it was put anywhere."""
+    digest = None if source is None else source.digest
+    expected = None if target is None else target.digest
+    found = verdict(first_op, digest, expected, one_way=one_way)
+    if found is None or not (_is_whole(source) and _is_whole(target)):
+        return False
+    if found is Verdict.EQUAL:
+        equal[stored] = False
+        return True
+    rows = copies.deletes if source is None else copies.inserts
+    rows.keys.append(key)
+    rows.stored.append(stored)
+    if source is not None:
+        rows.images.append(source.image)
+        rows.meant.append(source.digest)
+    if target is not None:
+        rows.there.append(target)
+    return True
 
 
 def _is_whole(row: RowRead | None) -> bool:
