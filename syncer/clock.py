@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -48,8 +49,12 @@ class Ages:
 
     def age_s(self, moment: float) -> float | None:
         """Return the seconds since *moment*; None where the wall clock was set meanwhile, as far as that can be told."""
+        return next(iter(self.ages_s((moment,))), None)
+
+    def ages_s(self, moments: Iterable[float]) -> list[float]:
+        """Return the seconds since each of *moments*; those that ``age_s`` has no age of are left out."""
         now = self._clock.now()
         base = now - self._clock.monotonic()
         if abs(base - self._base) > STEP_S:
             self._base, self._since = base, now
-        return now - moment if self._since <= moment <= now else None
+        return [now - moment for moment in moments if self._since <= moment <= now]

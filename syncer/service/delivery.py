@@ -227,8 +227,7 @@ class Delivery:
 
     def _time(self, marked_at: Iterable[float]) -> None:
         """Note how long rows took from their marks to the commit that has just been."""
-        ages = map(self._ages.age_s, marked_at)
-        self.latencies_s += [age for age in ages if age is not None]
+        self.latencies_s += self._ages.ages_s(marked_at)
         del self.latencies_s[:-LATENCIES_KEPT]
 
     def restore(self, write: Write) -> bool:

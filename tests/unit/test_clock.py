@@ -41,6 +41,7 @@ def test_no_age_reaches_over_a_jump(jump):
     clock.tick(0.25)
     assert ages.age_s(after) == pytest.approx(0.25)
     assert ages.age_s(before) is None
+    assert ages.ages_s([before, after]) == [pytest.approx(0.25)]
 
 
 def test_the_system_clock_steps_nowhere_by_itself():
