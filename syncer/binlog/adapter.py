@@ -126,8 +126,8 @@ class Stream:
         Connect and ask for the dump behind *position*.
 
         Args:
-            by_file: the coordinate was looked at and is the one that was read to (``history.py``): MariaDB is asked for it rather
-                than for the GTIDs, for which it would read the file from its beginning. Not where the file is not known yet.
+            by_file: the coordinate is proven to be the place that was read to (``history.goes_on_at_coordinate``): MariaDB is asked for it
+                rather than for the GTIDs, for which it would read the file from its beginning. Not beyond 4 GiB.
 
         Raises:
             StreamInterrupted: there is no connection, for now.
@@ -146,7 +146,7 @@ class Stream:
             return _NoSecondConnection()
 
         mysql = self._flavor == "mysql"
-        by_file = by_file and not mysql and _says_where(position)
+        by_file = by_file and not mysql and position.offset <= _FURTHEST_OFFSET
         # On MySQL our own request takes the place of the library's; empty would mean file and offset.
         gtids = "00000000-0000-0000-0000-000000000001:1" if mysql else position.gtids
         if by_file:
@@ -348,11 +348,6 @@ def _code_and_text(error: pymysql.err.MySQLError) -> tuple[int, str]:
     if len(arguments) >= 2 and isinstance(arguments[0], int):
         return arguments[0], str(arguments[1])
     return 0, str(error)
-
-
-def _says_where(position: StreamPosition) -> bool:
-    """Say whether the position's coordinate can be asked for: it was read to in a file whose beginning was met."""
-    return position.file_at != 0 and position.offset <= _FURTHEST_OFFSET
 
 
 def _file_request(server_id: int, position: StreamPosition) -> bytes:

@@ -69,17 +69,19 @@ class Tailer:
         logger: Any,
         on_schema_change: Callable[[Side, TableName], None],
         on_beat: Callable[[str, int], None] | None = None,
+        *,
+        by_file: bool = False,
     ) -> None:
         """
         Prepare; nothing is opened before ``start``.
 
         Args:
-            position: as ``history.examine`` found it at the server; a connection that is lost is made again by GTID.
             pair_id: the pair's id in the marker row.
             server_id: the replica id that this stream registers with; unique among the server's replicas.
             logger: a bound structlog logger.
             on_beat: called in this thread with the text and the number of a heartbeat of this pair, when everything up
                 to it is persisted.
+            by_file: of the first connection, see ``Stream.open``; one that is lost is made again by GTID.
         """
         self.progress = StreamProgress(position, gtids=flavor == "mysql")
         self._side, self._endpoint, self._flavor = side, endpoint, flavor
@@ -92,7 +94,7 @@ class Tailer:
         self._lock = threading.Lock()
         self._stream: Stream | None = None
         self._pending_since = 0.0
-        self._examined = True
+        self._by_file = by_file
         self._thread = threading.Thread(target=self._run, name=f"tailer-{side}", daemon=True)
 
     def start(self) -> None:
@@ -162,14 +164,14 @@ class Tailer:
     def _tail(self) -> None:
         """Read one connection until it ends."""
         position = self.progress.position
-        examined, self._examined = self._examined, False
+        by_file, self._by_file = self._by_file, False
         stream = Stream(self._side, self._endpoint, self._flavor, self._server_id)
         with self._lock:
             self._stream = stream
         try:
             if self._stop.is_set():
                 return
-            stream.open(position, by_file=examined)
+            stream.open(position, by_file=by_file)
 
             def on_schema_change(side: Side, name: TableName) -> None:
                 self._flush(assembler)

@@ -21,6 +21,7 @@ from syncer.mysql.endpoint import Endpoint
 from syncer.mysql.introspect import load_schemas
 from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
+from syncer.service.history import goes_on_at_coordinate
 from syncer.service.scope import note_key, other_key
 
 _REPLICA_IDS = 0x7000_0000
@@ -131,4 +132,5 @@ def build_tailer(
         logger=log,
         on_schema_change=watch,
         on_beat=on_beat,
+        by_file=goes_on_at_coordinate(session, position),
     )

@@ -31,8 +31,9 @@ from syncer.errors import (
     UnsupportedEvent,
 )
 from syncer.mysql.connection import Session
-from syncer.mysql.endpoint import parse_url
+from syncer.mysql.endpoint import from_text, parse_url
 from syncer.mysql.introspect import load_schemas
+from syncer.service.history import goes_on_at_coordinate
 
 pytestmark = pytest.mark.timeout(120)
 FLAVORS = ("mysql", "mariadb")
@@ -150,13 +151,16 @@ class Rig:
         self.layouts.found[database, table] = layout
         return layout
 
-    def start(self, position: StreamPosition | None = None, **changes: Any) -> Tailer:
+    def start(
+        self, position: StreamPosition | None = None, *, by_file: bool = False, **changes: Any
+    ) -> Tailer:
         endpoint = {
             "host": self.server.host, "port": self.server.port, "user": "root", "password": self.server.password,
         } | changes  # fmt: skip
         self.tailer = Tailer(
             Side.A, StreamEndpoint(**endpoint), self.server.flavor, position or here(self.server), self.store,
             self.layouts, "pair", 9_100, SystemClock(), structlog.get_logger(), lambda _, name: self.changed.append(name),
+            by_file=by_file,
         )  # fmt: skip
         self.tailer.start()
         return self.tailer
@@ -744,7 +748,9 @@ def test_a_binlog_begun_anew_is_told_from_the_one_that_was_read(
         server.query("SELECT SLEEP(1.1)")
         begin_anew(*range(11, 16))
         with pytest.raises(PositionLost, match="not the binlog file that was read"):
-            rig.start(position).progress.wait_until(Coordinate(10**9, 0), 20, rig.never)
+            rig.start(position, by_file=True).progress.wait_until(
+                Coordinate(10**9, 0), 20, rig.never
+            )
     finally:
         rig.stop()
 
@@ -773,7 +779,7 @@ def test_mariadb_is_asked_for_the_coordinate_at_a_start_and_by_gtid_from_then_on
     not_logged = msgspec.structs.replace(
         read_so_far, gtids=f"{domain}-{server}-{int(number) + 1000}"
     )
-    tailer = rig.start(not_logged)
+    tailer = rig.start(not_logged, by_file=True)
     wait_for(lambda: tailer.progress.state == "connected", "no connection")
 
     def refused() -> bool:
@@ -782,7 +788,7 @@ def test_mariadb_is_asked_for_the_coordinate_at_a_start_and_by_gtid_from_then_on
 
     wait_for(refused, "the second connection was not asked for by GTID")
     assert isinstance(tailer.progress.error, PositionLost)
-    rig.start(not_logged)
+    rig.start(not_logged, by_file=True)
     rig.sql("INSERT INTO t VALUES (2)")
     [record] = rig.take()
     assert record.seq == read_so_far.seq + 1
@@ -792,10 +798,10 @@ def test_mariadb_is_asked_for_the_coordinate_at_a_start_and_by_gtid_from_then_on
 def test_mariadb_is_asked_by_gtid_where_no_coordinate_says_it(
     rig: Rig, read_so_far: StreamPosition
 ) -> None:
-    """In a file that is not known yet, and beyond 4 GiB, which the request has no room for."""
+    """Where nobody has proven the coordinate, and beyond 4 GiB, which the request has no room for."""
     rig.sql("INSERT INTO t VALUES (2)")
-    for changes in ({"file_at": 0, "offset": 1 << 30}, {"offset": 1 << 32}):
-        rig.start(msgspec.structs.replace(read_so_far, **changes))
+    for by_file, offset in ((False, 1 << 30), (True, 1 << 32)):
+        rig.start(msgspec.structs.replace(read_so_far, offset=offset), by_file=by_file)
         wait_for(lambda: bool(rig.store.records), "no record")
         rig.stop()
         assert rig.store.records[0].seq == read_so_far.seq + 1
@@ -803,10 +809,33 @@ def test_mariadb_is_asked_by_gtid_where_no_coordinate_says_it(
 
 
 @pytest.mark.parametrize("rig", ["mariadb"], indirect=True)
+def test_a_coordinate_is_proven_by_the_next_transaction_alone(
+    rig: Rig, read_so_far: StreamPosition
+) -> None:
+    """Behind a failover it is that of a file's beginning for a while, with the GTIDs of a later place (INV-19)."""
+    with contextlib.closing(
+        Session.open(from_text(rig.server.url()), Side.A, purpose="test")
+    ) as session:
+        assert not goes_on_at_coordinate(session, read_so_far), "nothing follows yet"
+        rig.sql("INSERT INTO t VALUES (2)")
+        assert goes_on_at_coordinate(session, read_so_far)
+        events = session.query("SHOW BINLOG EVENTS IN %s", (read_so_far.file,))
+        starts = [int(row[1]) for row in events if int(row[1]) < read_so_far.offset]
+        for offset in starts:
+            early = msgspec.structs.replace(read_so_far, offset=offset)
+            assert not goes_on_at_coordinate(session, early), offset
+        for gtids in ("", f"{read_so_far.gtids},77-99-5"):
+            other = msgspec.structs.replace(read_so_far, gtids=gtids)
+            assert not goes_on_at_coordinate(session, other)
+        unknown = msgspec.structs.replace(read_so_far, file_at=0)
+        assert not goes_on_at_coordinate(session, unknown)
+
+
+@pytest.mark.parametrize("rig", ["mariadb"], indirect=True)
 def test_a_file_that_lost_its_end_is_not_resumed(rig: Rig, read_so_far: StreamPosition) -> None:
     beyond = msgspec.structs.replace(read_so_far, offset=1 << 30)
     with pytest.raises(PositionLost):
-        rig.start(beyond).progress.wait_until(Coordinate(10**9, 0), 20, rig.never)
+        rig.start(beyond, by_file=True).progress.wait_until(Coordinate(10**9, 0), 20, rig.never)
 
 
 def kill_dumps(server: Any) -> int:
