@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from syncer.cli import output, text
+from syncer.cli import output, person, text
 from syncer.cli.journal import key_text
 from syncer.core.side import Side
 
@@ -37,7 +36,7 @@ def ask_for(
 
     if not takes and not withdrawn:
         return Asked()
-    actor = getpass.getuser()
+    actor = person.name()
     answers = {
         record.conflict_id: Resolution(
             take=one.side,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from syncer.cli import answers, journal, options, output, text
+from syncer.cli import answers, journal, options, output, person, text
 from syncer.cli.answers import GONE
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command, Group
@@ -375,8 +374,8 @@ def review_command(**given: Any) -> int:
     > takes side A's row, < side B's, ] the newest, [ the oldest, m merges, / skips, r goes back to the recommendation, d and x show the
     difference and where it comes from, g goes on, q leaves, ? shows every key.
 
-    What only one side changed is accepted beforehand, conflicts are not. Nothing is asked for before g and y. Needs the package
-    textual: pip install 'syncer[review]'.
+    What only one side changed is accepted beforehand, conflicts are not. An answer that waits is shown, and stays unless another is
+    chosen. Nothing is asked for before g and y. Needs the package textual: pip install 'syncer[review]'.
     """
     from syncer.clock import SystemClock
 
@@ -395,13 +394,13 @@ def review_command(**given: Any) -> int:
     opened, groups = open_with_groups(given)
     with opened as ledger:
         records = journal.select(ledger, "open", journal.selectors(given, now))[::-1]
-        path = ledger.path
+        path, said_before = ledger.path, ledger.answers()
     if not records:
         output.out().print("no conflict is open")
         return int(ExitCode.OK)
-    review = Review(records, groups)
+    review = Review(records, groups, said_before)
     takes = ReviewApp(review).run() or []
-    lines = review.policy_lines(getpass.getuser(), text.moment(now)[:10])
+    lines = review.policy_lines(person.name(), text.moment(now)[:10])
     if lines:
         output.out().print("To ignore these for good, add to the configuration:\n", style="dim")
         output.out().print(lines, markup=False, highlight=False, soft_wrap=True)
@@ -457,7 +456,7 @@ def revert_command(**given: Any) -> int:
     from syncer.core.side import Side
     from syncer.ledger.restorations import ask_back, revert
 
-    actor = getpass.getuser()
+    actor = person.name()
     take = Side(given["take"]) if given["take"] else None
     asked, left = [], {}
     with open_ledger(given) as ledger:

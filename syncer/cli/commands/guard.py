@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from rich.text import Text
 
-from syncer.cli import options, output, text
+from syncer.cli import options, output, person, text
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command, Group
 from syncer.errors import ConfigError, ExitCode
@@ -231,7 +230,7 @@ def reject_command(**given: Any) -> int:
         stopped = _stopped(ledger)
         path = ledger.path
     if not given["dry_run"]:
-        reject(path, names, getpass.getuser())
+        reject(path, names, person.name())
     chosen = {str(name): stopped[str(name)] for name in names if str(name) in stopped}
     if given["as_json"]:
         document = {"dry_run": given["dry_run"], "rejected": _plain(chosen)}

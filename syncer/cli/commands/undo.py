@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 import msgspec
 from rich.text import Text
 
-from syncer.cli import journal, options, output
+from syncer.cli import journal, options, output, person
 from syncer.cli import text as words
 from syncer.cli.commands.status import config_option
 from syncer.cli.shape import Command
@@ -85,7 +84,7 @@ def command(**given: Any) -> int:
         if not any(given[name] for name in ("since", "until", "table", "run")):
             raise click.UsageError("say what to undo: --since, --until, --table or --run")
         found = with_merges(_matching(ledger, chosen, given["table"]), partial(_older, ledger))
-        folded = fold(found, getpass.getuser())
+        folded = fold(found, person.name())
         asked, left = unmerge(folded, given["merged"], ledger.conflict)
         path = ledger.path
     if asked and not given["dry_run"]:

@@ -15,7 +15,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Footer, Static
 
-from syncer.cli import text
+from syncer.cli import answers, text
 from syncer.cli.review import panes
 from syncer.cli.review.choices import Choice, Review
 from syncer.cli.review.screens import Ask, Confirm, Help, Merge
@@ -75,7 +75,7 @@ class ReviewApp(App[Takes]):
         _key("r", "restore", "reset", "r"),
         _key("d", "show('difference')", "diff", "d"),
         _key("x", "show('details')", "details", "x"),
-        *(_key(word, f"select('{word}')", "select", word, show=False) for word in "AC12MUX"),
+        *(_key(word, f"select('{word}')", "select", word, show=False) for word in "AC12WMUX"),
         _key("ampersand", "join('&')", "and", "&", show=False),
         _key("vertical_line", "join('|')", "or", "|", show=False),
         _key("f", "find", "find", "f"),
@@ -106,9 +106,6 @@ class ReviewApp(App[Takes]):
         for at, record in enumerate(self._review.records):
             entry = record.entry
             key = text.printable(", ".join(entry.key))
-            why = entry.rule
-            if len(why) > WHY_CHARACTERS:
-                why = f"{why[: WHY_CHARACTERS - 1]}…"
             table.add_row(
                 Text(" "),
                 Text(panes.op(entry, Side.A)),
@@ -116,7 +113,7 @@ class ReviewApp(App[Takes]):
                 Text(panes.op(entry, Side.B)),
                 Text(f"{entry.table}#{key}"),
                 Text(entry.kind.value),
-                Text(f"[{why}]", "dim"),
+                self._why(at),
                 key=str(at),
             )
         table.focus()
@@ -138,6 +135,16 @@ class ReviewApp(App[Takes]):
             drawn = drawn.replace("M", merge.side.value.upper())
         return Text(f"{drawn:^5}", STYLES[choice])
 
+    def _why(self, at: int) -> Text:
+        """Who holds it; or what waits for it, where that is not to be replaced."""
+        said = self._review.answer(at)
+        if said is not None:
+            return Text(f"[waits: {answers.words(said.wanted)}]", "yellow")
+        why = self._review.records[at].entry.rule
+        if len(why) > WHY_CHARACTERS:
+            why = f"{why[: WHY_CHARACTERS - 1]}…"
+        return Text(f"[{why}]", "dim")
+
     def _refresh_counts(self) -> None:
         self.query_one("#counts", Static).update(Text(self._review.summary()))
 
@@ -145,7 +152,7 @@ class ReviewApp(App[Takes]):
         at = self._table.cursor_row
         record = self._review.records[at]
         if self._pane == "details":
-            shown = panes.details(record)
+            shown = panes.details(record, self._review.answer(at))
         else:
             merge = self._review.merge_of(at)
             takes = () if merge is None else self._review.merged(at, merge.side)
@@ -158,6 +165,7 @@ class ReviewApp(App[Takes]):
         reasons = [why for at in places if (why := choose(at))]
         for at in places:
             self._table.update_cell(str(at), "choice", self._shown(at))
+            self._table.update_cell(str(at), "held by", self._why(at), update_width=True)
         if reasons:
             left = f"{len(reasons)} of {len(places)} left: " if len(places) > 1 else ""
             self.notify(f"{left}{reasons[0]}", severity="warning", markup=False)

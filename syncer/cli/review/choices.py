@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +16,10 @@ from syncer.ledger.records import ConflictEntry, ConflictRecord, Wanted
 from syncer.ledger.selector import Match, differing, newest
 from syncer.ledger.wants import no_merge, wanted, who_changed
 
+if TYPE_CHECKING:
+    from syncer.ledger.requests import Resolution
+
+_NONE: Mapping[int, Resolution] = MappingProxyType({})
 _AGAIN = frozenset(
     {
         ConflictKind.GUARD,
@@ -51,6 +57,13 @@ def of_side(side: Side | None) -> Choice:
     return Choice.TAKE_A if side is Side.A else Choice.TAKE_B
 
 
+def of_answer(answer: Wanted) -> Choice:
+    """Return the choice that an answer is."""
+    if answer.merge:
+        return Choice.MERGE
+    return Choice.SKIP if answer.skip else of_side(answer.side)
+
+
 def only_changed(entry: ConflictEntry) -> Side | None:
     """Return the side that alone changed the row, by the base row, else by what the streams told; None: both, or not known."""
     base = entry.base_image
@@ -72,18 +85,34 @@ def recommended(entry: ConflictEntry) -> Choice:
 
 
 class Review:
-    """The conflicts under review and what is chosen for each; every row begins with its recommendation."""
+    """
+    The conflicts under review and what is chosen for each.
+
+    Every row begins with the answer that waits for it, else with its recommendation. An answer that is left as it is is not asked for
+    again.
+    """
 
     def __init__(
         self,
         records: Sequence[ConflictRecord],
         groups: Callable[[ConflictEntry], Groups] = lambda _entry: NO_GROUPS,
+        answers: Mapping[int, Resolution] = _NONE,
     ) -> None:
-        """Take the conflicts in the order in which they are shown; *groups*: what their tables' policies say of merges."""
+        """
+        Take the conflicts in the order in which they are shown.
+
+        Args:
+            groups: what their tables' policies say of merges.
+            answers: what somebody has said already and waits to be carried out, by conflict.
+        """
         self.records = list(records)
         self._groups = groups
-        self._choices = [recommended(record.entry) for record in self.records]
+        self._answers = answers
+        self._left: set[int] = set()
+        self._choices = [Choice.OPEN for _ in self.records]
         self._merges: dict[int, Wanted] = {}
+        for at in range(len(self.records)):
+            self.restore(at)
         self.selected: frozenset[int] = frozenset()
         self._join = ""
         self.ignored: dict[int, str] = {}
@@ -104,11 +133,24 @@ class Review:
     def choose(self, at: int, choice: Choice) -> str:
         """Choose for one conflict; return why not, "" where it is done."""
         self._choices[at] = choice
+        self._left.discard(at)
         return ""
 
+    def answer(self, at: int) -> Resolution | None:
+        """Return the answer that waits for the conflict at a place and is left as it is."""
+        return self._answers[self.records[at].conflict_id] if at in self._left else None
+
     def restore(self, at: int) -> str:
-        """Go back to the recommendation."""
-        return self.choose(at, recommended(self.records[at].entry))
+        """Go back to the answer that waits, else to the recommendation."""
+        record = self.records[at]
+        said = self._answers.get(record.conflict_id)
+        if said is None:
+            return self.choose(at, recommended(record.entry))
+        if said.wanted.merge:
+            self._merges[at] = said.wanted
+        self._choices[at] = of_answer(said.wanted)
+        self._left.add(at)
+        return ""
 
     def take_newest(self, at: int, *, oldest: bool = False) -> str:
         """Take the side that committed last, or first; return why not, "" where it is done."""
@@ -131,7 +173,7 @@ class Review:
         if merge is None or merge.side is None:
             return "there is no side to be turned round"
         self._merges[at] = Wanted(merge.side.other, merge=True)
-        return ""
+        return self.choose(at, Choice.MERGE)
 
     def merge(self, at: int, otherwise: str | None = None) -> str:
         """Merge both rows; *otherwise* as in ``wants.wanted``; return why not, "" where it is done."""
@@ -211,6 +253,8 @@ class Review:
         """Return what is to be asked for."""
         found = []
         for at, record in enumerate(self.records):
+            if at in self._left:
+                continue
             choice = self._choices[at]
             merge = self.merge_of(at)
             if merge is not None:
@@ -228,6 +272,8 @@ class Review:
             f"{counts[Choice.TAKE_A]} from A, {counts[Choice.TAKE_B]} from B, {counts[Choice.MERGE]} merged, "
             f"{counts[Choice.SKIP]} skipped, {counts[Choice.OPEN]} open"
         )
+        if self._left:
+            said += f"   {len(self._left)} answered before"
         return f"{said}   {len(self.selected)} selected" if self.selected else said
 
 
@@ -260,6 +306,7 @@ WORDS: dict[str, tuple[Callable[[Review, int], bool], str]] = {
     ),
     "1": (lambda review, at: review.choice(at) is Choice.TAKE_A, "what goes from A to B"),
     "2": (lambda review, at: review.choice(at) is Choice.TAKE_B, "what goes from B to A"),
+    "W": (lambda review, at: review.answer(at) is not None, "what was answered before and waits"),
     "M": (lambda review, at: not no_merge(review.records[at].entry), "what can be merged"),
     "U": (lambda review, at: review.choice(at) is Choice.OPEN, "what is still open"),
 }

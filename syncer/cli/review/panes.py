@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from syncer.cli import journal, output, text
+from syncer.cli import answers, journal, output, text
 from syncer.core.side import SIDES, Side
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from syncer.ledger import ConflictEntry, ConflictRecord
+    from syncer.ledger.requests import Resolution
 
 NAME_WIDTH = 16
 OPS = {"i": "ins", "u": "upd", "d": "del"}
@@ -86,8 +87,8 @@ def _cell(cell: str | None, style: str) -> Text:
     return Text("(not kept)", "dim") if cell is None else Text(text.printable(cell), style)
 
 
-def details(record: ConflictRecord) -> RenderableType:
-    """Return where the changes come from: operation, time, transaction, server; and why nobody has decided."""
+def details(record: ConflictRecord, answer: Resolution | None = None) -> RenderableType:
+    """Return where the changes come from: operation, time, transaction, server; why nobody has decided, or who has: *answer*."""
     entry = record.entry
     sides = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     sides.add_column("", min_width=NAME_WIDTH)
@@ -109,6 +110,8 @@ def details(record: ConflictRecord) -> RenderableType:
         facts.add_row("policy", f"version {entry.policy_version}, run {entry.run}")
     for name, said in journal.beside(entry):
         facts.add_row(name, said)
+    if answer is not None:
+        facts.add_row("answer", Text("\n".join(answers.waits(record, answer)), "yellow"))
     if entry.note:
         facts.add_row("note", Text(text.printable(entry.note), "yellow"))
     return Group(head(record), sides, facts)

@@ -42,7 +42,7 @@ KEYS = (
     ("i", "turn the choice round"),
     ("/", "skip: the difference is accepted until either side changes the row again"),
     ("I", "ignore for good: skip, and the configuration's lines for it are printed at the end"),
-    ("r", "back to the recommendation"),
+    ("r", "back to the answer that waits, else to the recommendation"),
     ("d x", "show or hide the difference; where the changes come from"),
     *((key, f"select {words}") for key, (_, words) in WORDS.items()),
     ("X", "select what is not selected"),

@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 from rich.console import Console
+from textual.widgets import DataTable
 
 from syncer.cli.review import panes
 from syncer.cli.review.app import ReviewApp
@@ -18,6 +19,7 @@ from syncer.core.mark import Op
 from syncer.core.side import Side
 from syncer.ledger import selector
 from syncer.ledger.records import Wanted
+from syncer.ledger.requests import Resolution
 from syncer.ledger.wants import wanted
 from tests.unit.ledger.test_selector import record
 
@@ -140,6 +142,57 @@ def test_a_difference_is_accepted_as_by_resolve_and_not_where_that_was_taken_bac
 def test_without_a_decision_there_is_nothing_to_confirm():
     assert not press("g", under=Review([conflict(1)]))[2]
     assert not press("/", "r", "g", under=Review([conflict(1)]))[2]
+
+
+def answered():
+    """Somebody has answered all but the last; the recommendation for the second is another."""
+    said = {
+        1: Resolution(take=B, actor="ann", asked_at=5.0),
+        2: Resolution(take=None, skip=True, until=9e9, actor="ann", asked_at=5.0),
+        3: Resolution(take=A, merge=True, actor="ann", asked_at=5.0),
+    }
+    both = {"b_image": ("1", "'right'", "'Oslo'")}
+    rows = [conflict(1), conflict(2, b_op=None), conflict(3, **MERGED | both), conflict(4)]
+    return Review(rows, answers=said)
+
+
+def test_an_answer_that_waits_stays_unless_another_is_chosen():
+    """A second person's recommendations take no answer's place."""
+    under = answered()
+    assert choices(under) == [Choice.TAKE_B, Choice.SKIP, Choice.MERGE, Choice.OPEN]
+    assert under.takes() == []
+    assert under.summary() == "0 from A, 1 from B, 1 merged, 1 skipped, 1 open   3 answered before"
+    found, under, _ = press("down", "down", "down", ">", "g", "y", under=answered())
+    assert found == {4: A}
+    found, under, _ = press(*"><i", "g", "y", under=answered())
+    assert found == {1: A, 2: B, 3: Wanted(B, merge=True)}
+    assert [under.answer(at) for at in range(4)] == [None] * 4
+    found, under, _ = press(">", "<", "i", *("up", "up", "r", "down", "r", "down", "r"), "g", under=answered())  # fmt: skip
+    assert under.takes() == []
+    assert under.merge_of(2) == Wanted(A, merge=True)
+    under.select("W")
+    assert under.selected == {0, 1, 2}
+
+
+def test_an_answer_that_waits_is_shown():
+    async def run():
+        app = ReviewApp(answered())
+        async with app.run_test(size=(110, 30)) as pilot:
+            table = app.query_one("#list", DataTable)
+            before = [str(row[-1]) for row in map(table.get_row_at, range(4))]
+            await pilot.press(">")
+            await pilot.pause()
+            return before, str(table.get_row_at(0)[-1])
+
+    before, after = asyncio.run(run())
+    assert before[0] == "[waits: take b]"
+    assert before[1].startswith("[waits: take skip until 2255-")
+    assert before[2] == "[waits: take merge, else a]"
+    assert "waits" not in before[3] + after
+    console = Console(width=120, file=io.StringIO())
+    console.print(panes.details(answered().records[0], answered().answer(0)))
+    assert "take b: the row of side B goes to side A" in console.file.getvalue()
+    assert "by ann" in console.file.getvalue()
 
 
 def test_a_merge_shows_what_it_takes_and_asks_what_both_changed():
