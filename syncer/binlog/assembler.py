@@ -11,6 +11,7 @@ from syncer.binlog.layout import Flavor, LayoutSource, TableLayout
 from syncer.binlog.maps import MappedTable, TableMaps
 from syncer.binlog.own_tables import HEARTBEAT
 from syncer.binlog.parents import UnknownValueError
+from syncer.binlog.place import Place
 from syncer.binlog.statements import Kind, Statement
 from syncer.binlog.tablemap import LayoutUnknownError
 from syncer.binlog.transaction import Finished, OpenTransaction
@@ -19,7 +20,7 @@ from syncer.core.position import Coordinate, GtidSet, MariaDbGtids, StreamPositi
 from syncer.core.record import LANE_SIGN, MarkStore, TransactionRecord
 from syncer.core.schema import TableName
 from syncer.core.side import Side
-from syncer.errors import EventDamaged, PositionLost, UnsupportedEvent
+from syncer.errors import EventDamaged, UnsupportedEvent
 
 _DUMMY_TABLE = 0xFFFFFF
 _BODY = 1 + events.HEADER_BYTES
@@ -48,11 +49,13 @@ class Assembler:
         on_schema_change: Callable[[Side, TableName], None],
         *,
         checksums: bool,
+        exact_from: Coordinate | None = None,
     ) -> None:
         """
         Begin behind *position*.
 
         Args:
+            exact_from: see ``Tailer``.
             checksums: events carry a CRC32 before the first format description says so.
         """
         self._side, self._flavor, self._store, self._layouts = side, flavor, store, layouts
@@ -64,10 +67,7 @@ class Assembler:
         self._gtids: GtidSet | MariaDbGtids = (
             GtidSet(position.gtids) if flavor == "mysql" else MariaDbGtids(position.gtids)
         )
-        self._file, self._offset, self._seq = position.file, position.offset, position.seq
-        self._file_at, self._sent_file = position.file_at, ""
-        self._saved = position.coordinate
-        self._parsed_file, self._file_index = "", 0
+        self._place, self._seq = Place(side, position, exact_from), position.seq
         self._origin = 0
         self._open: OpenTransaction | None = None
         self._maps = TableMaps(side, layouts, on_schema_change)
@@ -90,19 +90,16 @@ class Assembler:
         return StreamPosition(
             server=self._server,
             gtids=str(self._gtids),
-            file=self._file,
-            offset=self._offset,
+            file=self._place.file,
+            offset=self._place.offset,
             seq=self._seq,
-            file_at=self._file_at,
+            file_at=self._place.file_at,
         )
 
     @property
     def coordinate(self) -> Coordinate:
         """The file and offset of ``position``."""
-        if self._file != self._parsed_file:
-            self._parsed_file = self._file
-            self._file_index = Coordinate.parse(self._file, self._offset).index
-        return Coordinate(self._file_index, self._offset)
+        return self._place.coordinate
 
     def feed_all(self, packets: Sequence[bytes]) -> None:
         """Take *packets*, the next ones of the stream; raises as ``feed``."""
@@ -120,12 +117,13 @@ class Assembler:
 
     def _take_run(self, run: short.Run) -> None:
         """Put whole transactions of one row each among the finished ones, and the position behind them (INV-1)."""
+        self._place.refuse_elsewhere()
         self.finished.records += run.records
         self.finished.named += run.named
         self.rows += run.images
         self.marks += len(run.records)
         self._seq, _, end, self._origin = run.named[-1]
-        self._offset, self.last_commit_us = end.offset, run.records[-1].commit_us
+        self._place.offset, self.last_commit_us = end.offset, run.records[-1].commit_us
         for prefix, low, high in run.gtids:
             self._gtids.extend(prefix, low, high)
 
@@ -144,9 +142,10 @@ class Assembler:
             raise EventDamaged("an event arrived damaged (its length is wrong)")
         self.events += 1
         self._origin = server_id
+        self._place.reach(log_pos)
         if kind == events.FORMAT_DESCRIPTION:
             self._format(packet)
-            self._begun(timestamp)
+            self._place.begun(timestamp)
             self._advance(log_pos)
             return
         if self._checksums:
@@ -167,7 +166,7 @@ class Assembler:
             LayoutUnknownError, LookupError, ValueError, OverflowError, struct.error, zlib.error,
         ) as error:  # fmt: skip
             raise UnsupportedEvent(
-                f"binlog event type {kind} in {self._file} before {log_pos} cannot be read"
+                f"binlog event type {kind} in {self._place.file} before {log_pos} cannot be read"
                 f" ({type(error).__name__})"
             ) from error
 
@@ -238,7 +237,7 @@ class Assembler:
             )
         elif not flags & events.IGNORABLE_FLAG:
             raise UnsupportedEvent(
-                f"binlog event type {kind} in {self._file} before {log_pos} is not known and may not be skipped"
+                f"binlog event type {kind} in {self._place.file} before {log_pos} is not known and may not be skipped"
             )
         else:
             self._advance(log_pos)
@@ -246,39 +245,16 @@ class Assembler:
     # Positions
 
     def _advance(self, log_pos: int) -> None:
-        """Move the place between transactions; never back, and not inside of one."""
-        if self._open is None and log_pos > self._offset:
-            self._offset = log_pos
-
-    def _end(self, log_pos: int) -> None:
-        """Move to a transaction's end; the event header's 32 bits wrap in files above 4 GiB."""
-        self._offset = max(self._offset, events.unwrapped(log_pos, self._offset))
-
-    def _at(self, log_pos: int) -> Coordinate:
-        """The end of an event as a coordinate."""
-        return Coordinate.parse(self._file, events.unwrapped(log_pos, self._offset))
+        if self._open is None:
+            self._place.advance(log_pos)
 
     def _heartbeat(self, file: str, position: int) -> None:
-        if self._open is None and file == self._file and position > self._offset:
-            self._offset = position
+        if self._open is None:
+            self._place.heartbeat(file, position)
 
     def _rotate(self, file: str, position: int) -> None:
         self._maps.clear()
-        if file != self._file and Coordinate.parse(file, position) > self.coordinate:
-            self._file, self._offset, self._file_at = file, position, 0
-        self._sent_file = file
-
-    def _begun(self, timestamp: int) -> None:
-        """Note when the present file was begun; one of the same name that began at another time is another one (INV-19)."""
-        if self._sent_file != self._file or not timestamp:
-            return
-        if self._file_at not in {0, timestamp}:
-            raise PositionLost(
-                f"{self._file} is not the binlog file that was read under this name: the server was restored or reset; run "
-                f"with --accept-loss {self._side} to keep the ledger and compare every table, or start with a new ledger: it "
-                "costs a baseline and deletes nothing two-way"
-            )
-        self._file_at = timestamp
+        self._place.rotate(file, position)
 
     # Transactions
 
@@ -289,7 +265,9 @@ class Assembler:
 
     def _begin(self, gtid: events.GtidEvent, *, begun: bool) -> None:
         if self._open is not None:
-            raise UnsupportedEvent(f"transaction {self._open.gtid} in {self._file} has no end")
+            raise UnsupportedEvent(
+                f"transaction {self._open.gtid} in {self._place.file} has no end"
+            )
         self._open = OpenTransaction(gtid.gtid, gtid.commit_us, begun=begun)
         self._open.xa = gtid.prepared
 
@@ -311,7 +289,7 @@ class Assembler:
     ) -> None:
         """Put a whole transaction among the finished ones, and the position behind it (INV-1)."""
         self._seq = record.seq
-        self._end(log_pos)
+        self._place.end(log_pos)
         if gtid:
             self._gtids.add(gtid)
         self.last_commit_us = commit_us
@@ -361,7 +339,9 @@ class Assembler:
         known = {name.database.lower() for _, name in scope}
         named = {(database.lower(), table.lower()) for database, table in statement.tables}
         databases = {name.lower() for name in statement.databases if name is not None} & known
-        every = None in statement.databases or len(databases) > 1
+        # A trigger, a function or a cascade may reach into any other database.
+        most = 0 if statement.reason is Reason.STATEMENT else 1
+        every = None in statement.databases or len(databases) > most
         changed: set[TableName] = set()
         for table_id, name in scope:
             database = name.database.lower()
@@ -386,7 +366,7 @@ class Assembler:
         if table is None:
             if number == _DUMMY_TABLE:
                 return
-            raise UnsupportedEvent(f"rows without a table map in {self._file}")
+            raise UnsupportedEvent(f"rows without a table map in {self._place.file}")
         if self._flavor == "mariadb":
             transaction.commit_us = timestamp * 1_000_000
         if table.layout is None and table.reader is None:
@@ -401,7 +381,7 @@ class Assembler:
             reason = table.layout.doubt if doubted else Reason.UNREADABLE
             self._unreadable(table.layout, transaction, reason)
             return
-        if table.certain_from is not None and self._at(log_pos) <= table.certain_from:
+        if table.certain_from is not None and self._place.at(log_pos) <= table.certain_from:
             self._unreadable(table.layout, transaction, table.layout.doubt)
             return
         if kind.operation == "insert" and transaction.copied(

@@ -112,6 +112,12 @@ class StreamProgress:
             return self._position
 
     @property
+    def coordinate(self) -> Coordinate:
+        """The file and offset of ``position``."""
+        with self._changed:
+            return self._coordinate
+
+    @property
     def state(self) -> State:
         """The tailer's state."""
         with self._changed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from syncer.binlog.events import QueryEvent, xid_text
@@ -35,7 +36,8 @@ class Statement(NamedTuple):
     Attributes:
         reason: why tables become dirty, for CHANGE.
         tables: (database, table) concerned, as written.
-        databases: all of whose tables are concerned; None in it stands for every table in scope.
+        databases: all of whose tables are concerned, and with rows changed by a statement whatever its triggers and functions reach;
+            None in it stands for every table in scope.
         schema: the definition of the tables may have changed.
         rows: their rows may have changed.
         xid: of the XA kinds.
@@ -98,6 +100,17 @@ _DEFINING = {"CREATE", "ALTER", "DROP", "RENAME"}
 _TARGET_VERBS = {"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"}
 
 
+# Words that a bracket may follow and that call no function of a user.
+_NO_CALLS = {
+    "VALUES", "VALUE", "ROW", "IN", "EXISTS", "ANY", "ALL", "SOME", "AND", "OR", "NOT", "XOR", "SELECT", "FROM", "AS", "ON", "WHERE",
+    "HAVING", "BY", "SET", "THEN", "ELSE", "WHEN", "UNION", "PARTITION", "KEY", "INDEX", "LIMIT", "INTERVAL", "BETWEEN", "LIKE", "IS",
+    "NOW", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "SYSDATE", "UTC_TIMESTAMP", "UNIX_TIMESTAMP", "FROM_UNIXTIME",
+    "CURDATE", "CURTIME", "DATE", "DATE_ADD", "DATE_SUB", "CONCAT", "CONCAT_WS", "COALESCE", "IF", "IFNULL", "NULLIF", "GREATEST",
+    "LEAST", "CAST", "CONVERT", "LOWER", "UPPER", "LENGTH", "HEX", "UNHEX", "MD5", "SHA1", "SHA2", "ROUND", "FLOOR", "ABS", "COUNT",
+    "SUM", "MAX", "MIN", "AVG", "LAST_INSERT_ID", "CONNECTION_ID", "USER", "CURRENT_USER",
+}  # fmt: skip
+
+
 class _Token(NamedTuple):
     kind: str
     value: str
@@ -105,6 +118,9 @@ class _Token(NamedTuple):
     @property
     def upper(self) -> str:
         return self.value.upper() if self.kind == "word" else ""
+
+
+_COMMA, _BRACKET = _Token("mark", ","), _Token("mark", "(")
 
 
 def _tokens(text: str, *, ansi_quotes: bool) -> Iterator[_Token]:
@@ -161,7 +177,7 @@ class _Reader:
         """Every name in front of a dot: databases, and aliases that do no harm."""
         return {
             token.value
-            for token, dot in zip(self.tokens, self.tokens[1:], strict=False)
+            for token, dot in pairwise(self.tokens)
             if dot.value == "." and dot.kind == "mark" and token.kind in {"word", "name"}
         }
 
@@ -180,6 +196,8 @@ def classify(event: QueryEvent) -> Statement:
         while reader.peek().kind != "end" and not reader.accept("FOR"):
             reader.at += 1
         verb = reader.peek().upper
+    if verb == "ANALYZE":
+        verb = _analyzed(reader)
     reader.at += 1
     if verb == "ROLLBACK":  # TO SAVEPOINT; the others were told above
         return NOISE if reader.peek().upper in {"TO", "WORK"} else _SHORT["ROLLBACK"]
@@ -194,6 +212,18 @@ def classify(event: QueryEvent) -> Statement:
     if statement is None or (not event.certain and statement.kind is Kind.CHANGE):
         return _wide(reader)._replace(schema=schema)
     return statement
+
+
+def _analyzed(reader: _Reader) -> str:
+    """Step to the statement that MariaDB's ANALYZE carries out; return its verb, or ANALYZE where it looks at tables only."""
+    begin = reader.at
+    reader.at += 1
+    if reader.accept("FORMAT"):
+        reader.at += 2
+    if reader.peek().upper in _TARGET_VERBS | {"WITH"}:
+        return reader.peek().upper
+    reader.at = begin
+    return "ANALYZE"
 
 
 def _tables(verb: str, reader: _Reader) -> Statement | None:
@@ -346,7 +376,7 @@ def _table_definition(verb: str, reader: _Reader) -> Statement | None:
 
 
 def _target(verb: str, reader: _Reader) -> Statement | None:
-    """Judge DML: nothing happens where its only target is named with its database and no other database is named."""
+    """Judge DML: the default database is concerned only where a target may be in it, or a function of its."""
     if verb == "LOAD":
         while reader.peek().kind != "end" and not reader.accept("INTO", "TABLE"):
             if reader.peek().upper == "INDEX":
@@ -361,17 +391,32 @@ def _target(verb: str, reader: _Reader) -> Statement | None:
         while reader.peek().upper in {"LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"}:
             reader.at += 1
     name = reader.name()
-    if name is None or (
-        verb in {"UPDATE", "DELETE"} and (reader.peek().value == "," or _joins(reader))
-    ):
+    if name is None or (verb in {"UPDATE", "DELETE"} and _has_several_targets(reader)):
         return None
-    # A trigger or a function may reach further than the target: all tables of each database named.
     databases: set[str | None] = {name[0], *reader.qualifiers()}
+    if _calls(reader):
+        databases.add(reader.database)
     return Statement(Kind.CHANGE, databases=frozenset(databases))
 
 
-def _joins(reader: _Reader) -> bool:
+def _has_several_targets(reader: _Reader) -> bool:
+    """Say whether a comma or a join comes before what is done to them."""
+    for token in reader.tokens[reader.at :]:
+        if token.upper in {"JOIN", "USING"} or token == _COMMA:
+            return True
+        if token.upper in {"SET", "WHERE"}:
+            break
     return any(token.upper in {"JOIN", "USING"} for token in reader.tokens)
+
+
+def _calls(reader: _Reader) -> bool:
+    """Say whether a function may be called behind the target's name that is not one of the server's own."""
+    called = reader.tokens[reader.at :]
+    return any(
+        bracket == _BRACKET
+        and (one.kind == "name" or (one.kind == "word" and one.upper not in _NO_CALLS))
+        for one, bracket in pairwise(called)
+    )
 
 
 def _wide(reader: _Reader) -> Statement:

@@ -3,7 +3,7 @@ One thread per side that reads the replication stream and persists marks with po
 
 What it expects of the position it is given: ``server`` is MySQL's ``server_uuid`` or MariaDB's ``server_id``; ``gtids`` is MySQL's
 ``gtid_executed`` (tags included) or MariaDB's ``gtid_binlog_pos`` (or ``BINLOG_GTID_POS(file, offset)``); ``gtids`` and ``file``/``offset`` were read from the server named in ``server``,
-the GTIDs not after the file and offset (whatever lies between is read twice, which is harmless; a gap would not be);
+the GTIDs not after the file and offset (whatever lies between in that file is read twice, which is harmless; a gap would not be);
 ``seq`` is 0 for a new ledger and what was recorded last for every later start.
 """
 
@@ -19,7 +19,7 @@ from syncer.binlog.assembler import Assembler
 from syncer.binlog.layout import Flavor, LayoutSource, StreamEndpoint
 from syncer.binlog.progress import StreamProgress
 from syncer.clock import Clock
-from syncer.core.position import StreamPosition
+from syncer.core.position import Coordinate, StreamPosition
 from syncer.core.record import MarkStore, RowRecord
 from syncer.core.schema import TableName
 from syncer.core.side import Side
@@ -71,6 +71,7 @@ class Tailer:
         on_beat: Callable[[str, int], None] | None = None,
         *,
         by_file: bool = False,
+        exact_from: Coordinate | None = None,
     ) -> None:
         """
         Prepare; nothing is opened before ``start``.
@@ -82,6 +83,8 @@ class Tailer:
             on_beat: called in this thread with the text and the number of a heartbeat of this pair, when everything up
                 to it is persisted.
             by_file: of the first connection, see ``Stream.open``; one that is lost is made again by GTID.
+            exact_from: all that was read lies before it. From there on file and offset are the place that the GTIDs tell; a
+                stream asked for by GTID may come to places before it, with no more than that behind them. None: from the start.
         """
         self.progress = StreamProgress(position, gtids=flavor == "mysql")
         self._side, self._endpoint, self._flavor = side, endpoint, flavor
@@ -94,7 +97,7 @@ class Tailer:
         self._lock = threading.Lock()
         self._stream: Stream | None = None
         self._pending_since = 0.0
-        self._by_file = by_file
+        self._by_file, self._exact_from = by_file, exact_from
         self._thread = threading.Thread(target=self._run, name=f"tailer-{side}", daemon=True)
 
     def start(self) -> None:
@@ -186,6 +189,7 @@ class Tailer:
                 self._pair_id,
                 on_schema_change,
                 checksums=stream.checksums,
+                exact_from=self._exact_from,
             )
             self.progress.become("connected")
             self._log.info("stream.connected", position=f"{position.file}:{position.offset}")

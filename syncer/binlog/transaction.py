@@ -248,6 +248,7 @@ class OpenTransaction:
             spilled=self._held,
             gtid="" if batch_id is None else self.gtid,
             key_changes=self._changed_keys() if self._moved and batch_id is None else (),
+            commit_us=self.commit_us if xids.get("committed_xid") else 0,
             **xids,
         )
 

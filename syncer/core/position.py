@@ -42,7 +42,8 @@ class StreamPosition(msgspec.Struct, frozen=True, kw_only=True):
         file: binlog file name.
         offset: end of the last transaction in that file (exclusive).
         seq: number of the last transaction.
-        file_at: when the server began that file, by its clock, seconds since the epoch; 0 where it is not known yet.
+        file_at: when the server began that file, by its clock, seconds since the epoch; 0 where it is not known yet, and where
+            *file* and *offset* are no more than a lower bound of the place that *gtids* tell.
     """
 
     server: str

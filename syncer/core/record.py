@@ -70,6 +70,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         prepared_xid: XA PREPARE: *marks* are held under this id, not marked yet (INV-18).
         committed_xid: XA COMMIT: the marks held under this id become marks stamped with *seq*, before *marks*; OPEN_BRANCH: those
             of a branch that was read until now and that ends without a PREPARE.
+        commit_us: XA COMMIT: when that was, microseconds since the epoch; 0: the marks keep the time of the PREPARE.
         rolled_back_xid: XA ROLLBACK: the marks held under this id are dropped.
         images: of the keys of *marks* whose tables keep them, but those that were inserted.
         spilled: XA PREPARE: parts of the branch were spilled before; they are the first of what is held.
@@ -90,6 +91,7 @@ class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gtid: str = ""
     lane: str = OWN_ROW
     key_changes: tuple[KeyChange, ...] = ()
+    commit_us: int = 0
 
 
 class RowRecord(msgspec.Struct, frozen=True, gc=False):

@@ -15,7 +15,8 @@ import msgspec
 
 from syncer.core.naming import AS_THEY_ARE, SideNames
 from syncer.core.schema import Column, ForeignKey, TableName, TableSchema
-from syncer.mysql.columns import quote_text, unsupported
+from syncer.errors import StatementRefused, TransientDatabaseError
+from syncer.mysql.columns import quote_name, quote_text, unsupported
 from syncer.mysql.connection import Session
 from syncer.mysql.flavor import Flavor
 
@@ -90,6 +91,31 @@ def list_tables(session: Session, names: SideNames = AS_THEY_ARE) -> list[TableN
     rows = session.query(_TABLES.format(scope=f"table_schema NOT IN ({hidden})"))
     found = (names.here(TableName(row[0], row[1])) for row in rows)
     return sorted(name for name in found if name is not None)
+
+
+def being_changed(
+    session: Session, names: Iterable[TableName], on_server: SideNames = AS_THEY_ARE
+) -> set[TableName]:
+    """
+    Return those of *names* whose definition is being changed, once ``lock_wait_timeout`` is over; else wait for the change.
+
+    A change may be logged and not visible yet, as a commit that waits for a replica is not. ``load_schemas`` would find the old
+    definition: MySQL's information_schema waits for such a change too, but goes on after the timeout with no more than a warning.
+    Raises TransientDatabaseError where the connection is lost.
+    """
+    found = set()
+    for name in names:
+        there = on_server.there(name)
+        table = f"{quote_name(there.database)}.{quote_name(there.name)}"
+        try:
+            session.query(f"SELECT 1 FROM {table} LIMIT 0")
+        except StatementRefused:
+            continue  # it is not there, or cannot be read: told elsewhere
+        except TransientDatabaseError:
+            if not session.is_open:
+                raise
+            found.add(name)
+    return found
 
 
 def load_schemas(

@@ -41,6 +41,11 @@ class Bounds(msgspec.Struct, frozen=True):
     end: Coordinate
     locked: bool = False
 
+    @property
+    def ends_the_binlog(self) -> bool:
+        """Whether *end* is the binlog's end as of a moment, not the place of a snapshot, which may be before what was sent by then."""
+        return self.locked or self.executed is not None
+
 
 class Snapshot:
     """One snapshot after another, on one session. Not thread-safe."""

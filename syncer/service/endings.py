@@ -10,8 +10,8 @@ from syncer.binlog.progress import StreamProgress
 from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
 from syncer.ledger import Ledger
-from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
+from syncer.service.positions import end_behind
 from syncer.service.sides import Workers
 
 REACH_TIMEOUT_S = 5.0
@@ -33,6 +33,9 @@ class Goal:
     still empty. Every write before those ends was seen, and none left a mark. Tables that wait are left out: the report
     says that they are not in sync. A table that waits only until its definition has been looked at may flow again at any
     moment, marks and all: that none does and that the ledger is empty has to hold at once.
+
+    Attributes:
+        asked: the end that was asked for; None: none, it runs until it is stopped.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Goal:
         once: bool,
     ) -> None:
         """Take the sources; with neither flag the goal is never reached."""
+        self.asked = Ending.ONE_PASS if once else Ending.IN_SYNC if until_in_sync else None
         self._ledger = ledger
         self._workers = workers
         self._progress = progress
@@ -83,7 +87,9 @@ class Goal:
         return self._catalog.settled_and(lambda: not self._ledger.has_marks_up_to(upto))
 
     def _ends(self) -> dict[Side, Coordinate]:
-        return self._workers.both(lambda worker: binlog_end(worker.reader().session))
+        return self._workers.both(
+            lambda worker: end_behind(worker.reader().session, self._progress[worker.side])
+        )
 
     def _wait(self, ends: Mapping[Side, Coordinate], stop: threading.Event) -> bool:
         return all(

@@ -184,7 +184,7 @@ def _mysql_same(session: Session, saved: StreamPosition) -> bool:
     Say whether the binlog still is what *saved* was read from: GTIDs begin anew after a reset, and soon look familiar.
 
     At the saved coordinate must stand the end of the binlog and nothing unread, or an event not read yet, which if the
-    server gave it its GTID is the next one.
+    server gave it its GTID is the next one. One that was read may stand there where the coordinate is a lower bound (``file_at``).
     """
     read = GtidSet(saved.gtids)
     executed = _executed(session)
@@ -200,7 +200,7 @@ def _mysql_same(session: Session, saved: StreamPosition) -> bool:
     gtid = found.group(1)
     source, _, number = gtid.rpartition(":")
     if read.contains_one(gtid):
-        return False
+        return not saved.file_at
     own = source.lower() == saved.server.lower()
     return not own or number == "1" or read.contains_one(f"{source}:{int(number) - 1}")
 
@@ -269,7 +269,9 @@ def _mariadb_same(session: Session, saved: StreamPosition) -> bool:
     last = read.get(domain)
     if last is None:
         return True
-    return number == last + 1 if str(server) == saved.server else number > last
+    if number <= last:
+        return not saved.file_at
+    return number == last + 1 or str(server) != saved.server
 
 
 def goes_on_at_coordinate(session: Session, position: StreamPosition) -> bool:

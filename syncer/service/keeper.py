@@ -30,10 +30,10 @@ from syncer.ledger import Ledger
 from syncer.mysql.columns import quote_name
 from syncer.mysql.connection import Session
 from syncer.mysql.flavor import Flavor
-from syncer.mysql.introspect import load_schemas
-from syncer.mysql.snapshot import binlog_end
+from syncer.mysql.introspect import being_changed, load_schemas
 from syncer.service.catalog import Catalog
 from syncer.service.checking import absent, problems
+from syncer.service.positions import end_behind
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.scope import compare_under_filter, note_keys, other_key, release_by_policy
 from syncer.service.tables import pair_table
@@ -163,16 +163,19 @@ class Keeper:
                 session = stack.enter_context(self._open(side))
                 session.execute(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_S}")
                 there = self._config.names.on(side)
+                hidden |= being_changed(session, names, there)
                 schemas[side] = load_schemas(
                     session, names, asked_key=self._config.key_for, names=there
                 )
                 hidden |= {
                     n
                     for n in names
-                    if n not in schemas[side] and _is_there(session, there.there(n))
+                    if n not in schemas[side]
+                    and n not in hidden
+                    and _is_there(session, there.there(n))
                 }
                 flavors.add(session.flavor)
-                ends[side] = binlog_end(session)
+                ends[side] = end_behind(session, self._progress[side])
         return Look(schemas, len(flavors) > 1, ends, hidden)
 
     def _open(self, side: Side) -> Session:
@@ -303,7 +306,10 @@ class Keeper:
                     self._read_anew(table, owed=not self._owed[name])
         self._probe(Moment.REDEFINED, None)
         with contextlib.ExitStack() as stack:
-            ends = {side: binlog_end(stack.enter_context(self._open(side))) for side in SIDES}
+            ends = {
+                side: end_behind(stack.enter_context(self._open(side)), self._progress[side])
+                for side in SIDES
+            }
         self._fence(ends)
         upper = self._upper(ends)
         for name, table in tables.items():

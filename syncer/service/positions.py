@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from syncer.binlog.progress import StreamProgress
 from syncer.core.mark import Reason, SpanMark
 from syncer.core.position import Coordinate, StreamPosition
 from syncer.core.record import TransactionRecord
-from syncer.errors import TransientDatabaseError
+from syncer.errors import ServerChanged, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.mysql.connection import Session
-from syncer.mysql.snapshot import binlog_status, snapshot_coordinate
+from syncer.mysql.snapshot import binlog_end, binlog_status, snapshot_coordinate
 
 FILE_START = 4
 _STILL_TRIES = 200
 _VISIBLE_TRIES = 300
+
+
+def end_behind(session: Session, progress: StreamProgress) -> Coordinate:
+    """
+    Read the end of the binlog to wait for (INV-4). It cannot be before what the stream had come to when it was asked for.
+
+    Raises ServerChanged where it is: the binlog was begun anew under the same identity, and the run has to look at it again (INV-19).
+    """
+    before = progress.coordinate
+    return not_before(session.where, before, binlog_end(session))
+
+
+def not_before(where: str, before: Coordinate, end: Coordinate) -> Coordinate:
+    """Return *end*, a binlog's that was read after its stream had come to *before*. Raises as ``end_behind``."""
+    if end < before:
+        raise ServerChanged(
+            f"{where}: its binlog ends before what was read of it: it was reset, restored, or begun anew elsewhere"
+        )
+    return end
 
 
 def start_position(session: Session, seq: int = 0) -> StreamPosition:

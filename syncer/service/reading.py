@@ -28,6 +28,7 @@ from syncer.mysql.identity import identities, joined
 from syncer.mysql.reader import ReadAgain, RowRead, SnapshotReader
 from syncer.mysql.snapshot import Bounds
 from syncer.service.lanes import Lanes
+from syncer.service.positions import not_before
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.sides import SideWorker, Workers, gathered, results
 
@@ -185,6 +186,7 @@ class PairReader:
         reads: int | None = None,
     ) -> tuple[T, Bounds]:
         reader = worker.reader()
+        before = self._progress[worker.side].coordinate
         try:
             reader.begin(locking=locking, reads=reads)
             if self._probe is not no_probe:
@@ -192,6 +194,8 @@ class PairReader:
             self._probe(Moment.SNAPSHOT, worker.side)
             result = work(reader, worker.side)
             bounds = reader.end()
+            if bounds.ends_the_binlog:
+                not_before(reader.session.where, before, bounds.end)
         except ReadAgain:
             reader.abandon()
             return self._within_snapshot(worker, work, locking=locking, reads=reads)

@@ -18,13 +18,15 @@ from syncer.core.side import Side
 from syncer.ledger import Ledger
 from syncer.mysql.connection import Session, driver_tls
 from syncer.mysql.endpoint import Endpoint
-from syncer.mysql.introspect import load_schemas
+from syncer.mysql.introspect import being_changed, load_schemas
 from syncer.mysql.snapshot import binlog_end
 from syncer.service.catalog import Catalog
 from syncer.service.history import goes_on_at_coordinate
 from syncer.service.scope import note_key, other_key
 
 _REPLICA_IDS = 0x7000_0000
+LOCK_WAIT_S = 5
+"""So long a definition is waited for; where it is still being changed then, the table's rows are not read, and it is looked at later."""
 
 
 def stream_endpoint(endpoint: Endpoint, side: Side) -> StreamEndpoint:
@@ -102,7 +104,10 @@ class SchemaWatch:
     def _ask(self, side: Side, name: TableName, table_id: int) -> TableLayout:
         with Session.open(self._config.endpoint(side), side, purpose="schema") as session:
             names = self._config.names.on(side)
-            found = load_schemas(session, [name], asked_key=self._config.key_for, names=names)
+            session.execute(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_S}")
+            found = {}
+            if not being_changed(session, [name], names):
+                found = load_schemas(session, [name], asked_key=self._config.key_for, names=names)
             return TableLayout(table_id, found.get(name), certain_from=binlog_end(session))
 
 
@@ -133,4 +138,5 @@ def build_tailer(
         on_schema_change=watch,
         on_beat=on_beat,
         by_file=goes_on_at_coordinate(session, position),
+        exact_from=None if position.file_at else binlog_end(session),
     )

@@ -49,6 +49,40 @@ def wait_paused(syncer: Product, running: Running, *tables: str) -> dict[str, st
     return wait_until(f"paused are exactly {tables}", ask)
 
 
+@ONE_PAIR
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_definition_that_cannot_be_looked_at_yet_is_not_taken_for_the_old_one(
+    pair: Pair, database: str, shop, product: Callable[..., Product], side: str
+) -> None:
+    """A change that is logged and locked: its rows are not read until it can be seen, and the other tables flow."""
+    shop(20)
+    syncer = product()
+    syncer.until_in_sync()
+    running = syncer.start()
+    running.connected()
+    changed, other = (pair.a, pair.b) if side == "a" else (pair.b, pair.a)
+    other.script("ALTER TABLE orders ADD COLUMN extra INT DEFAULT 7", db=database)
+    with changed.connect(database=database) as session, session.cursor() as cursor:
+        cursor.execute("LOCK TABLES orders WRITE")
+        cursor.execute("ALTER TABLE orders ADD COLUMN extra INT DEFAULT 7")
+        cursor.execute("UPDATE orders SET extra = 8 WHERE id = 3")
+        changed.script("UPDATE counters SET value = 41 WHERE id = 1", db=database)
+
+        def flows() -> tuple[bool, Any]:
+            assert running.code is None, str(running)
+            found = other.query("SELECT value FROM counters WHERE id = 1", db=database)
+            return found == [(41,)], found
+
+        wait_until("the other tables flow", flows)
+        assert "orders" in paused(syncer)
+        cursor.execute("UNLOCK TABLES")
+    wait_paused(syncer, running)
+    syncer.settled()
+    assert oracle.differences(oracle.read_pair(pair, database)) == []
+    assert other.query("SELECT extra FROM orders WHERE id = 3", db=database) == [(8,)]
+    running.stop().must(0)
+
+
 def test_a_column_added_and_dropped_under_writers_on_both_sides(
     pair: Pair, database: str, shop, product: Callable[..., Product], write_for
 ) -> None:

@@ -33,7 +33,7 @@ from syncer.errors import (
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import from_text, parse_url
 from syncer.mysql.introspect import load_schemas
-from syncer.service.history import goes_on_at_coordinate
+from syncer.service.history import Standing, examine, goes_on_at_coordinate
 
 pytestmark = pytest.mark.timeout(120)
 FLAVORS = ("mysql", "mariadb")
@@ -152,7 +152,12 @@ class Rig:
         return layout
 
     def start(
-        self, position: StreamPosition | None = None, *, by_file: bool = False, **changes: Any
+        self,
+        position: StreamPosition | None = None,
+        *,
+        by_file: bool = False,
+        exact_from: Coordinate | None = None,
+        **changes: Any,
     ) -> Tailer:
         endpoint = {
             "host": self.server.host, "port": self.server.port, "user": "root", "password": self.server.password,
@@ -160,7 +165,7 @@ class Rig:
         self.tailer = Tailer(
             Side.A, StreamEndpoint(**endpoint), self.server.flavor, position or here(self.server), self.store,
             self.layouts, "pair", 9_100, SystemClock(), structlog.get_logger(), lambda _, name: self.changed.append(name),
-            by_file=by_file,
+            by_file=by_file, exact_from=exact_from,
         )  # fmt: skip
         self.tailer.start()
         return self.tailer
@@ -605,6 +610,7 @@ def test_xa_marks_are_held_until_their_commit(rig: Rig) -> None:
     assert prepared.prepared_xid == committed.committed_xid == "X'61',X'62',7"
     assert expand(prepared, layout) == {(1,): "ii"}
     assert committed.marks == ()
+    assert committed.commit_us > 0
     assert again.prepared_xid == rolled_back.rolled_back_xid is not None
     assert one.prepared_xid is None
     assert expand(one, layout) == {(3,): "ii"}
@@ -753,6 +759,28 @@ def test_a_binlog_begun_anew_is_told_from_the_one_that_was_read(
             )
     finally:
         rig.stop()
+
+
+def test_every_position_that_is_saved_can_be_resumed(rig: Rig) -> None:
+    """Behind a failover the coordinate is a lower bound at first: transactions that were read stand behind it (INV-19)."""
+    rig.sql("CREATE TABLE t (id INT PRIMARY KEY)", "FLUSH BINARY LOGS", "INSERT INTO t VALUES (1)")
+    rig.scope("t")
+    read, end = here(rig.server), Coordinate.parse(*status(rig.server))
+    [(first, *_), *_] = rig.server.query("SHOW BINARY LOGS")
+    followed = msgspec.structs.replace(read, file=first, offset=4)
+    rig.start(followed, exact_from=end)
+    rig.sync()
+    rig.sql("INSERT INTO t VALUES (2)")
+    assert len(rig.take()) == 1
+    rig.stop()
+    *before, last = rig.store.positions
+    assert before[0].coordinate < end <= last.coordinate
+    with contextlib.closing(
+        Session.open(from_text(rig.server.url()), Side.A, purpose="test")
+    ) as session:
+        for position in [followed, *before, last]:
+            assert examine(session, position) == Standing(position)
+            assert bool(position.file_at) == (position.coordinate >= end)
 
 
 @pytest.fixture

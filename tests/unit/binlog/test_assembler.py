@@ -15,7 +15,7 @@ from syncer.core.mark import Reason
 from syncer.core.position import GtidSet, StreamPosition
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.core.side import Side
-from syncer.errors import EventDamaged, StreamInterrupted, UnsupportedEvent
+from syncer.errors import EventDamaged, PositionLost, StreamInterrupted, UnsupportedEvent
 
 UUID = "11111111-2222-3333-4444-555555555555"
 SCHEMA = TableSchema(
@@ -181,6 +181,37 @@ def test_offsets_above_four_gigabytes() -> None:
         (1 << 32) + 50,
         (1 << 32) + 950,
     ]
+
+
+def test_a_transaction_longer_than_four_gigabytes_ends_where_it_ends() -> None:
+    """Files become so large by no other; its events tell 32 bits each, and none is longer than a gigabyte."""
+    start, part = 600 << 20, 900 << 20
+    feed = Feed(offset=start)
+    feed.gtid(10)
+    feed.query("BEGIN")
+    ends = range(start + part, start + 8 * part, part)
+    for key, end in enumerate(ends):
+        feed.rows(key)
+        feed.event(events.ROWS_QUERY, b"\0", end % (1 << 32))
+    feed.event(events.XID, bytes(8), (ends[-1] + 31) % (1 << 32))
+    feed.transaction(11, (ends[-1] + 950) % (1 << 32), 2)
+    assert [end.offset for _, _, end, _ in feed.made.take().named] == [
+        ends[-1] + 31,
+        ends[-1] + 950,
+    ]
+
+
+def test_no_new_transaction_comes_out_of_an_earlier_file() -> None:
+    """As where the binlog was moved and begins anew, with the server's identity and its GTIDs: its ends would prove nothing."""
+    feed = Feed()
+    feed.event(events.ROTATE, struct.pack("<Q", 4) + b"binlog.000002")
+    feed.event(events.ROTATE, struct.pack("<Q", 4) + b"binlog.000003")
+    feed.transaction(10, 500, 1)
+    feed.event(events.ROTATE, struct.pack("<Q", 4) + b"binlog.000001")
+    with pytest.raises(
+        PositionLost, match=r"binlog.000001 is not .* behind binlog.000003.*--accept-loss a"
+    ):
+        feed.transaction(11, 300, 2)
 
 
 def test_a_rollback_keeps_its_marks() -> None:
