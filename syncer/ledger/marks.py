@@ -117,7 +117,7 @@ class Marks(Lookups, Spans, KeyChanges):
                     self._flush(points)
                     self._erase(side, record)
                 if record.committed_xid is not None:
-                    self._commit_xa(side, record.committed_xid, record.seq, points, now)
+                    self._commit_xa(side, record, points, now)
                 if record.prepared_xid is not None:
                     self._prepare_xa(side, record.prepared_xid, record)
                 else:
@@ -295,7 +295,10 @@ class Marks(Lookups, Spans, KeyChanges):
                 continue
             self._clear_marks(table_id, keys, before, None)
 
-    def _commit_xa(self, side: Side, xid: str, seq: int, points: list[Point], now: float) -> None:
+    def _commit_xa(
+        self, side: Side, record: TransactionRecord, points: list[Point], now: float
+    ) -> None:
+        xid, seq = record.committed_xid, record.seq
         parts = self._db.execute(q.XA_PARTS, (side.value, xid)).fetchall()
         if not parts:
             for table_id in self._table_ids.values():
@@ -304,7 +307,7 @@ class Marks(Lookups, Spans, KeyChanges):
         for (number,) in parts:
             # One part in memory at a time.
             held = _decode(self._db.execute(q.GET_XA, (number,)).fetchone()[0])
-            self._take(side, _stamped(held.marks, seq), points, now)
+            self._take(side, _stamped(held.marks, seq, record.commit_us), points, now)
             self._leave_gaps(side, held.marks, seq)
             self._end_changes(side, held.marks)
             self._flush(points)
@@ -386,12 +389,17 @@ def raw_touch(touch: Touch) -> RawTouch:
     )
 
 
-def _stamped(marks: Iterable[KeyMark], seq: int) -> Iterator[KeyMark]:
-    """Give held marks the number of the transaction that commits them."""
+def _stamped(marks: Iterable[KeyMark], seq: int, commit_us: int) -> Iterator[KeyMark]:
+    """Give held marks the number of the transaction that commits them, and its time where that is known."""
     replace = msgspec.structs.replace
     touches: dict[Touch, Touch] = {}  # a few, shared by many marks
     for mark in marks:
         touch = touches.get(mark.touch)
         if touch is None:
-            touch = touches[mark.touch] = replace(mark.touch, first_seq=seq, last_seq=seq)
+            touch = touches[mark.touch] = replace(
+                mark.touch,
+                first_seq=seq,
+                last_seq=seq,
+                commit_us=commit_us or mark.touch.commit_us,
+            )
         yield replace(mark, touch=touch)

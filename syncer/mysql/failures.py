@@ -48,6 +48,9 @@ TRANSIENT = LOST | {
     3572,  # NOWAIT
 }
 
+LOCK_TIMEOUT = 1205
+"""A row, or a table, was not to be had: somebody else's transaction holds it."""
+
 ROLLED_BACK = frozenset({1020, 1205, 1213, 1613, 3101})
 """Answers to COMMIT which say for certain that nothing was committed."""
 

@@ -13,14 +13,15 @@ their ids; those of several are not.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 
 from syncer.core.record import ANY_ROW, LANE_SIGN, OWN_ROW
-from syncer.errors import EpochLost
+from syncer.errors import EpochLost, TransientDatabaseError
 from syncer.mysql.connection import Session
 
 CREATE_DATABASE = "CREATE DATABASE IF NOT EXISTS `syncer`"
@@ -174,7 +175,17 @@ def lock(session: Session, pair_id: str) -> Marker | None:
 
     Waits for an apply in flight (INV-13), at most ``innodb_lock_wait_timeout``: then TransientDatabaseError.
     """
-    return _marker(session.query(LOCK_MARKER, (pair_id,)))
+    with _row_of_all():
+        return _marker(session.query(LOCK_MARKER, (pair_id,)))
+
+
+@contextlib.contextmanager
+def _row_of_all() -> Iterator[None]:
+    """Where this row cannot be had no row can be written, which is not the row's fault: the error has no number then."""
+    try:
+        yield
+    except TransientDatabaseError as error:
+        raise TransientDatabaseError(str(error)) from error
 
 
 def lock_for(session: Session, pair_id: str, epoch: int) -> None:
@@ -247,5 +258,7 @@ def begin_batch(
     It must be the transaction's first statement. It waits for the row's lock as ``lock`` does, and looks at the epoch under it.
     """
     items = pack_items(batch_id, written).hex()
-    if not session.execute(CLAIM_BATCH, (batch_id, items, row, epoch)):
+    with _row_of_all():
+        claimed = session.execute(CLAIM_BATCH, (batch_id, items, row, epoch))
+    if not claimed:
         raise _taken_over(session)

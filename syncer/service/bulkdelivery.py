@@ -17,6 +17,7 @@ from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseErr
 from syncer.ledger.records import Batch
 from syncer.mysql.applier import apply_ranges
 from syncer.mysql.carrying import carry_rows
+from syncer.mysql.failures import LOCK_TIMEOUT
 from syncer.mysql.marker import lane_of
 from syncer.mysql.reader import ChunkValues
 from syncer.mysql.writing import GuardMissed, ReadBackFailed
@@ -59,9 +60,11 @@ class BulkDelivery(Delivery):
             self._ledger.drop(batch.batch_id)
             self._log.debug("range.refused", table=str(table.name), reason=error.code)
             return False
-        except TransientDatabaseError:
+        except TransientDatabaseError as error:
             # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
             self._ledger.drop(batch.batch_id)
+            if error.errno == LOCK_TIMEOUT:
+                return False  # other rows of the range may be had
             raise
         except OutcomeUnknown:
             if not self._look_up(batch, lane):
@@ -125,9 +128,12 @@ class BulkDelivery(Delivery):
             self._ledger.drop(batch.batch_id)
             self._log.debug("batch.divided", rows=batch.rows, reason=error.code)
             return False
-        except TransientDatabaseError:
+        except TransientDatabaseError as error:
             # The commit was not sent: the server rolls the transaction back (INV-13 needs no look-up here).
             self._ledger.drop(batch.batch_id)
+            if error.errno == LOCK_TIMEOUT:
+                self._log.debug("batch.divided", rows=batch.rows, reason=error.code)
+                return False
             raise
         except OutcomeUnknown:
             if not self._look_up(batch, lane):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -28,8 +27,8 @@ from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.ledger.records import Batch, ConflictEntry
-from syncer.mysql import marker
 from syncer.mysql.applier import Applied, apply_batch, apply_change
+from syncer.mysql.failures import LOCK_TIMEOUT
 from syncer.mysql.relatives import rivals
 from syncer.mysql.writing import (
     DUPLICATE_KEY,
@@ -42,6 +41,7 @@ from syncer.mysql.writing import (
 from syncer.service.answering import PERSON
 from syncer.service.families import Families
 from syncer.service.lanes import ApplyLane
+from syncer.service.outcomes import look_up
 from syncer.service.oversize import SIZE, above_packet, size_note
 from syncer.service.planned import Planned, halves, operation, with_rivals
 from syncer.service.probes import Moment, Probe, no_probe
@@ -54,8 +54,8 @@ MISSES_BEFORE_REFUSED = 8
 BACK_OFF_S = 0.125
 BACK_OFF_MOST_S = 16.0
 """Powers of two, so that every back-off is exactly a part of the longer ones (``due_again``)."""
-LOOK_UP_AFTER_STOP_S = 5.0
-LOOK_UP_MOST_S = 2.0
+LOCKED_S = 5.0
+"""For so long the rows of a delivery that are locked are told from the others."""
 WAIT_FOR_CHILDREN = 16
 """So many times as many tries while children are still being decided."""
 WAIT_FOR_CHILDREN_MOST_S = 1.0
@@ -138,6 +138,7 @@ class Delivery:
         self._dependents = dependents
         self._families = families
         self._misses = 0
+        self._patient_until = -math.inf
         self._counting = threading.Lock()
         self._refused: dict[tuple[int, StoredKey], int] = {}
         self._undecided: tuple[float, int | None] = (-math.inf, None)
@@ -169,6 +170,10 @@ class Delivery:
             TransientDatabaseError: the server failed; marks are kept.
             EpochLost: another syncer has the pair.
         """
+        self._patient_until = self._clock.monotonic() + LOCKED_S
+        self._deliver(planned, batch)
+
+    def _deliver(self, planned: Sequence[Planned], batch: Batch) -> None:
         large = self._above_packet(planned, batch)
         if large:
             self._ledger.drop(batch.batch_id)
@@ -186,6 +191,11 @@ class Delivery:
             current = batch if number == 0 else self._again(planned, batch)
             try:
                 self._attempt(planned, current, attempt)
+            except TransientDatabaseError as error:
+                if error.errno != LOCK_TIMEOUT:
+                    raise
+                self._locked(planned, batch)
+                return
             except StatementRefused as error:
                 self._ledger.drop(current.batch_id)
                 kind = REFUSED_FOR.get(error.errno)
@@ -202,7 +212,39 @@ class Delivery:
             self._cannot_write(planned[0], refused)
             return
         for half in halves(planned):
-            self.deliver(half, self._again(half, batch))
+            self._deliver(half, self._again(half, batch))
+
+    def _locked(self, planned: Sequence[Planned], batch: Batch) -> None:
+        """
+        Let the rows that can be had go on without those that somebody else holds: table by table, then in halves.
+
+        Each look costs a lock wait: after some seconds what is left of a table is put off as a whole.
+        """
+        by_table: dict[int, list[Planned]] = {}
+        for item in planned:
+            by_table.setdefault(item.table.table_id, []).append(item)
+        parts: Sequence[Sequence[Planned]] = list(by_table.values())
+        if len(parts) == 1:
+            now = self._clock.monotonic()
+            if len(planned) == 1 or now > self._patient_until:
+                self._put_off(planned, now)
+                return
+            parts = halves(planned)
+        for part in parts:
+            self._deliver(part, self._again(part, batch))
+
+    def _put_off(self, planned: Sequence[Planned], now: float) -> None:
+        wait_s = 0.0
+        for item in planned:
+            not_before = due_again(now, item.tries)
+            wait_s = max(wait_s, not_before - now)
+            self._ledger.defer(item.table.table_id, item.stored, not_before)
+        self._log.warning(
+            "rows.locked",
+            table=str(planned[0].table.name),
+            rows=len(planned),
+            wait_s=round(wait_s, 3),
+        )
 
     def _above_packet(self, planned: Sequence[Planned], batch: Batch) -> list[Planned]:
         """Return what the target would take for too long a statement; it would end the connection over it."""
@@ -349,43 +391,9 @@ class Delivery:
         self._log.debug("batch.applied", rows=len(written), generation=batch.batch_id)
 
     def _look_up(self, batch: Batch, lane: ApplyLane | None = None) -> frozenset[int]:
-        """
-        Ask the marker row what became of *batch* (INV-14); that of *lane* where it was sent by one.
-
-        The row's lock waits for the transaction whose answer was lost. Asks for as long as the run goes on: the batch is
-        neither sent again nor given up. Raises TransientDatabaseError where the run is to end and the server cannot be
-        asked within some seconds; the intent stays and the next start looks it up (INV-13).
-        """
-        wait_s = BACK_OFF_S
-        deadline: float | None = None
-        while True:
-            try:
-                worker, row = (self._worker, self._pair_id) if lane is None else lane
-                session = worker.fresh_apply_session()
-                session.begin()
-                found = marker.lock(session, row)
-                session.rollback()
-            except (TransientDatabaseError, OutcomeUnknown) as error:
-                if self._ending.is_set():
-                    now = self._clock.monotonic()
-                    deadline = deadline or now + LOOK_UP_AFTER_STOP_S
-                    if now > deadline:
-                        raise TransientDatabaseError(
-                            f"side {self.target}: the outcome of batch {batch.batch_id} is not known and the server does "
-                            "not answer; the next start looks it up"
-                        ) from error
-                    time.sleep(BACK_OFF_S)
-                    continue
-                self._log.warning(
-                    "cycle.retried", error_code=error.code, wait_s=wait_s, reason=str(error)
-                )
-                self._ending.wait(wait_s)
-                wait_s = min(LOOK_UP_MOST_S, wait_s * 2)
-                continue
-            self._log.warning("batch.looked_up", generation=batch.batch_id)
-            if found is not None and found.batch == batch.batch_id:
-                return found.written
-            return frozenset()
+        """See ``look_up``; *lane*: the one that the batch was sent by."""
+        worker, row = (self._worker, self._pair_id) if lane is None else lane
+        return look_up(worker, row, batch, self._ending, self._clock, self._log)
 
     def _cannot_write(self, planned: Planned, error: StatementRefused) -> None:
         kind = REFUSED_FOR.get(error.errno, ConflictKind.APPLY_ERROR)
@@ -464,8 +472,9 @@ class Delivery:
 
     def _journal(self, planned: Planned, entry: ConflictEntry) -> None:
         self._families.forget(planned)
-        ids = self._ledger.journal_held([entry])
-        if planned.decision.path == PERSON:
-            self._ledger.forget_request(ids[0])
-        self._ledger.hold(planned.table.table_id, planned.stored, ids[0], planned.lower)
+        with self._ledger.together():  # an entry without its hold would never end
+            ids = self._ledger.journal_held([entry])
+            if planned.decision.path == PERSON:
+                self._ledger.forget_request(ids[0])
+            self._ledger.hold(planned.table.table_id, planned.stored, ids[0], planned.lower)
         self._log.error("conflict.held", table=str(planned.table.name), conflict=str(entry.kind))

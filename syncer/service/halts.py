@@ -36,7 +36,10 @@ class Halts:
         self._by[table_id] = conflict_id
         self._ledger.set_meta(_name(table_id), str(conflict_id))
         self._catalog.halt(table_id, _reason(conflict_id))
-        self._log.error("table.halted", conflict_id=conflict_id)
+        table = self._ledger.tables().get(table_id)
+        self._log.error(
+            "table.halted", table=str(table), conflict_id=conflict_id, reason=_reason(conflict_id)
+        )
 
     def review(self, answered: Collection[int]) -> None:
         """Let tables flow whose conflict is answered or not held any more."""
@@ -55,4 +58,4 @@ def _name(table_id: int) -> str:
 
 
 def _reason(conflict_id: int) -> str:
-    return f"halted by conflict {conflict_id}: syncer conflicts resolve"
+    return f"halted by conflict {conflict_id}: syncer conflicts resolve {conflict_id}"

@@ -181,6 +181,10 @@ def _join_side(found: list[SideMarks]) -> SideMarks:
     exact = None
     for touch in touches:
         exact = touch if exact is None else exact.fold(touch)
+    if exact is not None:
+        # The one that began last need not be the one that ended last.
+        last = max(reversed(touches), key=lambda touch: touch.last_seq)
+        exact = msgspec.structs.replace(exact, last_op=last.last_op, commit_us=last.commit_us)
     firsts = [m.inexact_first for m in found if m.inexact_first is not None]
     lasts = [m.inexact_last for m in found if m.inexact_last is not None]
     return SideMarks(

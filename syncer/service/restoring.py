@@ -21,12 +21,15 @@ from syncer.errors import GuardFailed, OutcomeUnknown, StatementRefused, Transie
 from syncer.ledger import Ledger
 from syncer.ledger.records import ConflictEntry
 from syncer.ledger.undo import Restoration, RestorationRecord, RestorationStatus
+from syncer.mysql.failures import LOCK_TIMEOUT
 from syncer.mysql.writing import ReadBackFailed, Write
 from syncer.service.answering import PERSON
 from syncer.service.delivery import Delivery
 
 AT_ONCE = 100
 LOOK_EVERY_S = 0.5
+LOCKED_AGAIN_S = 5.0
+"""A row that somebody else holds is tried again after so long: each try takes a lock wait, and everything else waits for that."""
 
 
 class Restorer:
@@ -63,6 +66,8 @@ class Restorer:
             if table is not None:
                 self._restore(record, table)
             self._after = record.restoration_id
+            if self._look_at > now:
+                return True  # the others have their turn then
         if len(asked) < AT_ONCE:
             # Those of tables that do not flow are looked at again.
             self._after = 0
@@ -84,6 +89,12 @@ class Restorer:
                 refusal = "the row became something else when it was written"
             except StatementRefused as error:
                 refusal = str(error)
+            except TransientDatabaseError as error:
+                if error.errno != LOCK_TIMEOUT:
+                    raise
+                self._log.warning("rows.locked", table=wanted.table, rows=1, wait_s=LOCKED_AGAIN_S)
+                self._look_at = self._clock.monotonic() + LOCKED_AGAIN_S
+                return  # it stays asked for
             except OutcomeUnknown as error:
                 # Asked again, the row is found as it was meant, or as it was before.
                 raise TransientDatabaseError(str(error)) from error

@@ -68,7 +68,10 @@ class SmallTables:
         ]
         if len(claimed) < 2:
             return False
-        tables = {span.table_id: self._catalog.flowing[span.table_id] for span in claimed}
+        flowing = self._catalog.flowing  # once: a tailer may suspend one of them at any moment
+        if any(span.table_id not in flowing for span in claimed):
+            return False
+        tables = {span.table_id: flowing[span.table_id] for span in claimed}
         # Whatever comes of it, one look together is enough.
         self._alone.update({span.table_id: span.ids for span in claimed})
 

@@ -39,14 +39,15 @@ class Withholder:
         now = self._clock.now()
         for item in held:
             verdict = item.decision.verdict
-            ids = self._ledger.journal_held(
-                [item.entry(now, winner=None)], skipped=verdict is Verdict.SKIP
-            )
-            of_table = answers.get(item.table.table_id, {})
-            if any(key in of_table for key in item.stored):
-                # What the answer was about is there no more, or it asks for what may not be written.
-                self._ledger.forget_request(ids[0])
-            self._ledger.hold(item.table.table_id, item.stored, ids[0], item.lower)
+            with self._ledger.together():  # an entry without its hold would never end
+                ids = self._ledger.journal_held(
+                    [item.entry(now, winner=None)], skipped=verdict is Verdict.SKIP
+                )
+                of_table = answers.get(item.table.table_id, {})
+                if any(key in of_table for key in item.stored):
+                    # What the answer was about is there no more, or it asks for what may not be written.
+                    self._ledger.forget_request(ids[0])
+                self._ledger.hold(item.table.table_id, item.stored, ids[0], item.lower)
             if verdict is Verdict.HALT:
                 self._halts.halt(item.table.table_id, ids[0])
             log = self._log.info if verdict is Verdict.SKIP else self._log.warning

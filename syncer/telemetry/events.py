@@ -45,6 +45,7 @@ DESCRIPTIONS = {
     "range.alarm": "rows differ of which no stream told (they are compared again), or what both agreed on does (a rule without it decides)",
     "cycle.retried": "a cycle could not be finished and is tried again",
     "batch.applied": "rows were written to a side",
+    "rows.locked": "somebody else holds rows at a side: they are tried again, the others go on",
     "batch.divided": "rows of one side's changes go one by one",
     "lane.missed": "no further transaction can be under way at a side for now: fewer are, and it is tried again",
     "batch.looked_up": "the outcome of a batch was looked up at its target",

@@ -11,6 +11,7 @@ from testbed.proxy import Proxy
 from testbed.workload import Workload
 from tests.fault.runner import FULL, check_nothing_lost, flavors, only_full, present
 from tests.figures import totals
+from tests.integration.harness import syncer as command
 from tests.integration.harness import wait_until
 
 if TYPE_CHECKING:
@@ -165,6 +166,66 @@ def test_outcome_unknown_while_the_server_is_away_waits_for_it(loaded, proxies):
         running.wait_event("looked up", lambda line: line.get("event") == "batch.looked_up")
 
     loaded(vanish)
+
+
+@pytest.mark.parametrize("pair", flavors("mysql"), indirect=True)
+def test_a_server_that_comes_back_read_only_does_not_end_the_look_up(
+    pair, database, shop, proxied, proxies
+):
+    """As one that a failover manager has started: the batch was committed, and its intent says what it overwrote."""
+    shop(20)
+    syncer = proxied("--heartbeat", "off")
+    syncer.until_in_sync()
+    running = syncer.start("--log-level", "debug")
+    running.connected()
+    done = proxies[1].cut_at(MARKER, COMMIT, delivered=True, then_refuse=True)
+    pair.a.script("UPDATE counters SET value = value + 1 WHERE id = 1", db=database)
+    assert done.wait(60)
+    pair.b.script("SET GLOBAL super_read_only = ON")
+    try:
+        proxies[1].resume()
+        running.wait_event(
+            "refused",
+            lambda line: line.get("event") == "cycle.retried" and "read_only" in line["reason"],
+        )
+    finally:
+        pair.b.script("SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+    running.wait_event("looked up", lambda line: line.get("event") == "batch.looked_up")
+    syncer.settled()
+    assert syncer.conflicts() == []
+    counters = syncer.status()["summary"]["counters"]
+    assert counters["applied.b.update"] == 1, "it was written once, and counted"
+    running.stop().must(0)
+    totals["faults survived"] += 1
+
+
+@pytest.mark.parametrize("pair", flavors("mixed"), indirect=True)
+def test_a_side_that_is_not_heard_is_told(database, shop, proxied, proxies):
+    """Without heartbeats, and with nothing to write, nothing else would fail."""
+    shop(20)
+    syncer = proxied("--heartbeat", "off")
+    syncer.until_in_sync()
+    running = syncer.start()
+    running.connected()
+
+    def state(wanted: str, lag_s: float) -> None:
+        def ask():
+            found = syncer.status()["clocks"]
+            assert running.code is None, str(running)
+            return found["a_state"] == wanted and (found["a_lag_s"] or 0.0) >= lag_s, found
+
+        wait_until(f"a is {wanted}", ask)
+
+    state("connected", 0.0)
+    assert command("status", "--ledger", syncer.ledger).must(0)
+    proxies[0].refuse()
+    state("interrupted", 1.0)
+    told = command("status", "--ledger", syncer.ledger).must(1)
+    assert "A  is not heard: " in told.stdout
+    proxies[0].resume()
+    state("connected", 0.0)
+    running.stop().must(0)
+    totals["faults survived"] += 1
 
 
 @only_full

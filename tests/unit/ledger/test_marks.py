@@ -280,6 +280,26 @@ def test_prepared_marks_appear_at_xa_commit_with_its_number(bench):
     assert bench.of(b"k", bench.u).a.inexact_last == 5
 
 
+def test_marks_of_an_xa_transaction_are_as_old_as_its_commit(bench):
+    """What was prepared long before is no older change than what was committed in between."""
+    bench.mark(A, 1, prepared_xid="x")
+    bench.record(A, committed_xid="x", commit_us=77)
+    assert bench.of(1).a.exact == Touch(2, 2, Op.UPDATE, Op.UPDATE, False, 77)
+
+
+def test_numbers_of_marks_never_go_back(bench):
+    """Whoever has noted one would take all that comes later for something of before."""
+    for key in range(5):
+        bench.mark(A, key)
+    before = bench.ledger.next_claim(), bench.ledger.marked_so_far()
+    bench.ledger.leave(bench.t)
+    with pytest.raises(ValueError, match="stop"), bench.ledger.together():
+        raise ValueError("stop")
+    assert (bench.ledger.next_claim(), bench.ledger.marked_so_far()) >= before
+    bench.mark(A, b"k", table=bench.u)
+    assert bench.ledger.next_claim() > before[0]
+
+
 def held(bench, key, op):
     return [KeyMark(bench.t, key, key, bench.touch(99, op))]
 

@@ -54,6 +54,16 @@ def test_one_spelling_is_taken_as_it_is():
     assert join_marks([marks]) is marks
 
 
+def test_of_spellings_the_touch_that_ended_last_counts():
+    """'x' was changed in 1, renamed to 'X' in 5, back in 6, and changed in 10: that is the row's last change."""
+    whole = msgspec.structs.replace(touch("u", first=1, last=10), commit_us=1000)
+    inner = msgspec.structs.replace(touch("i", first=5, last=6), last_op=Op.DELETE, commit_us=60)
+    for order in ([whole, inner], [inner, whole]):
+        found = join_marks([KeyMarks(a=SideMarks(one)) for one in order]).a.exact
+        assert (found.first_seq, found.last_seq) == (1, 10)
+        assert (found.last_op, found.commit_us) == (Op.UPDATE, 1000)
+
+
 def test_spellings_fold_in_the_order_of_their_numbers():
     """'a' was deleted in transaction 3 and 'A' inserted in 7: one row, recreated."""
     gone, new = KeyMarks(a=exact("d", first=3)), KeyMarks(a=exact("i", first=7))
