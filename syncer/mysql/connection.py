@@ -21,7 +21,7 @@ from syncer.core.side import Side
 from syncer.errors import ConfigError, StatementRefused
 from syncer.mysql.endpoint import Endpoint, SslMode
 from syncer.mysql.failures import translate
-from syncer.mysql.flavor import Flavor, detect
+from syncer.mysql.flavor import detect
 from syncer.mysql.results import QuickConnection, unverified
 
 CONNECT_TIMEOUT_S: Final = 10
@@ -108,7 +108,15 @@ class Session:
             self.flavor, self.version = detect(str(version), str(comment))
         except ValueError as error:
             raise StatementRefused(f"{self.where}: {error}") from error
-        self.execute(_set_up(self.flavor, purpose, lock_wait_s, statement_timeout_s))
+        self.execute(
+            _set_up(
+                self.flavor.session_settings(self.version, statement_timeout_s),
+                self.flavor.isolation_variable,
+                purpose,
+                lock_wait_s,
+                autocommit=autocommit,
+            )
+        )
 
     @classmethod
     def open(
@@ -354,12 +362,21 @@ def _watch_peer(connection: Any) -> None:
             peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _set_up(flavor: Flavor, purpose: str, lock_wait_s: int, statement_timeout_s: float) -> str:
-    """One statement that makes the session independent of the server's global settings."""
+def _set_up(
+    of_flavor: dict[str, str],
+    isolation: str,
+    purpose: str,
+    lock_wait_s: int,
+    *,
+    autocommit: bool,
+) -> str:
+    """One statement that makes the session independent of the server's global settings, and of its ``init_connect``."""
     settings = {
+        # The driver asks for it only where the server's greeting says otherwise, which comes before init_connect.
+        "autocommit": str(int(autocommit)),
         "time_zone": "'+00:00'",
         "sql_mode": f"'{SQL_MODE}'",
-        flavor.isolation_variable: "'REPEATABLE-READ'",  # snapshots need it (INV-3)
+        isolation: "'REPEATABLE-READ'",  # snapshots need it (INV-3)
         "group_concat_max_len": str(GROUP_CONCAT_BYTES),
         "completion_type": "'NO_CHAIN'",
         "sql_safe_updates": "0",
@@ -373,7 +390,7 @@ def _set_up(flavor: Flavor, purpose: str, lock_wait_s: int, statement_timeout_s:
         "unique_checks": "1",
         "lock_wait_timeout": "10" if purpose == "apply" else "60",  # metadata locks
         "innodb_lock_wait_timeout": str(lock_wait_s),
-        **flavor.session_settings(statement_timeout_s),
+        **of_flavor,
     }
     return "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in settings.items())
 

@@ -45,6 +45,8 @@ _NEVER_TOO_LARGE = (
     | {"bit"}
 )
 """A row holds 65,535 bytes of these at most, so no text of them comes near ``connection.LEAST_PACKET_BYTES``."""
+UNLIKE = "LEFT(SHA2(UUID_SHORT(),256),16)"
+"""64 bits that no other row has. A hash, since UUID_SHORT counts: of two numbers that follow each other the XOR is mostly a small one."""
 INVALID = "!0"
 """What stands for number 0 of an ENUM, which is no member, not even where one is the empty text."""
 
@@ -246,14 +248,15 @@ def small_digest(columns: Sequence[Column], flavor: Flavor | None, rows: str) ->
 
 def _number(columns: Sequence[Column], flavor: Flavor | None) -> str:
     number = f"CAST(CONV({short_digest(columns, flavor)},16,10) AS UNSIGNED)"
-    return f"IFNULL({number},UUID_SHORT())" if may_be_null(columns, flavor) else number
+    unlike = f"CAST(CONV({UNLIKE},16,10) AS UNSIGNED)"
+    return f"IFNULL({number},{unlike})" if may_be_null(columns, flavor) else number
 
 
 def _bits(columns: Sequence[Column], flavor: Flavor | None) -> str:
     """What ``_joined`` takes of every row: MySQL joins bytes, which spares it a number made of text and text of a number."""
     if flavor is not Flavor.MYSQL:
         return _number(columns, flavor)
-    return f"UNHEX(IFNULL({short_digest(columns, flavor)},LPAD(HEX(UUID_SHORT()),16,'0')))"
+    return f"UNHEX(IFNULL({short_digest(columns, flavor)},{UNLIKE}))"
 
 
 def may_be_null(columns: Sequence[Column], flavor: Flavor | None) -> bool:

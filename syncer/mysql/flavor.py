@@ -61,12 +61,12 @@ class Flavor(enum.StrEnum):
             return "SHOW SLAVE HOSTS"
         return "SHOW REPLICAS" if version >= (8, 0, 22) else "SHOW SLAVE HOSTS"
 
-    def session_settings(self, statement_timeout_s: float) -> dict[str, str]:
+    def session_settings(self, version: Version, statement_timeout_s: float) -> dict[str, str]:
         """
         Settings that only this flavour has, as variable -> SQL text, for every session of ours.
 
-        They keep a global setting from cutting statements shorter than *statement_timeout_s*, or from turning key lookups into
-        scans. MySQL bounds only what reads.
+        They keep a global setting from cutting statements shorter than *statement_timeout_s*, from turning key lookups into
+        scans, or from answering them out of a cache. MySQL bounds only what reads.
         """
         if self is Flavor.MYSQL:
             return {
@@ -76,9 +76,14 @@ class Flavor(enum.StrEnum):
                 # Estimates would be a day old.
                 "information_schema_stats_expiry": "0",
             }
+        # Of more than 32,000 keys the last columns, or all, are left out of a range otherwise.
+        ranges = {"optimizer_max_sel_arg_weight": "0"} if version >= (10, 5, 9) else {}
         return {
+            **ranges,
             # Lists of 1,000 and more become a join with a temporary table otherwise.
             "in_predicate_conversion_threshold": "0",
+            # Invalidated behind the engine's commit: a snapshot would find rows in it from before what it contains (INV-3).
+            "query_cache_type": "0",
             "max_statement_time": f"{statement_timeout_s:.3f}",
         }
 

@@ -12,8 +12,9 @@ from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import OutcomeUnknown, StatementRefused, TransientDatabaseError
 from syncer.mysql import introspect
-from syncer.mysql.connection import Session
+from syncer.mysql.connection import IDLE_S, Session
 from syncer.mysql.endpoint import from_text
+from syncer.service.sides import SideWorker
 from testbed.proxy import Proxy
 
 MIXED = pytest.mark.parametrize("pair", ["mixed"], indirect=True)
@@ -100,6 +101,41 @@ def test_a_session_does_not_depend_on_the_servers_settings(open_session, server,
             cursor.execute("SET GLOBAL completion_type = %s", [before[2]])
             cursor.execute("SET GLOBAL sql_select_limit = DEFAULT")
             cursor.execute("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+@MIXED
+@SIDES
+def test_a_session_does_not_depend_on_init_connect(server, side):
+    """The MySQL manual's own example; a session without autocommit never ends the snapshot of its first statement."""
+    server.script(
+        "CREATE USER plain@'%' IDENTIFIED BY 'plain'",
+        "GRANT SELECT ON *.* TO plain@'%'",
+        "SET GLOBAL init_connect = 'SET autocommit = 0'",
+    )
+    try:
+        plain = from_text(f"mysql://plain:plain@{server.host}:{server.port}")
+        for purpose, autocommit in (("read", True), ("apply", False)):
+            with Session.open(plain, side, purpose=purpose, autocommit=autocommit) as session:
+                assert session.query("SELECT @@autocommit") == [(int(autocommit),)]
+    finally:
+        server.script("SET GLOBAL init_connect = ''", "DROP USER plain@'%'")
+
+
+@pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
+def test_no_row_comes_out_of_a_query_cache(pair, database):
+    """It is invalidated behind the commit: a snapshot that contains a transaction would find rows from before it."""
+    kept = pair.a.query("SELECT @@GLOBAL.query_cache_type, @@GLOBAL.query_cache_size")[0]
+    pair.a.script("SET GLOBAL query_cache_size = 1048576", "SET GLOBAL query_cache_type = ON")
+    try:
+        pair.a.script("CREATE TABLE t (id INT PRIMARY KEY)", db=database)
+        with Session.open(from_text(pair.a.url()), Side.A, purpose="read") as session:
+            for _ in range(2):
+                session.query(f"SELECT * FROM {database}.t")
+            assert session.query("SHOW SESSION STATUS LIKE 'Qcache_queries_in_cache'")[0][1] == "0"
+    finally:
+        pair.a.script(
+            f"SET GLOBAL query_cache_type = '{kept[0]}'", f"SET GLOBAL query_cache_size = {kept[1]}"
+        )
 
 
 @MIXED
@@ -269,6 +305,26 @@ def test_the_server_ends_what_takes_too_long_and_what_says_nothing(open_session,
     # A dead network leaves the server with a transaction that locks the marker row: not for long.
     assert session.query("SELECT @@SESSION.wait_timeout") == [(60,)]
     assert open_session("read").query("SELECT @@SESSION.wait_timeout") == [(3600,)]
+
+
+@MIXED
+@SIDES
+def test_a_session_that_the_server_may_end_as_idle_is_opened_anew(open_session, server, side):
+    """A verification that gave way for more than an hour goes on."""
+    identity = open_session().server_identity()
+    worker = SideWorker(side, from_text(server.url()), identity)
+    try:
+
+        def session(idle_s: float) -> int:
+            worker._read_at -= idle_s
+            return worker.submit(lambda: worker.reader().session.connection_id).result()
+
+        first = session(0)
+        assert session(IDLE_S["read"] / 2 - 60) == first
+        server.query(f"KILL {first}")
+        assert session(IDLE_S["read"] / 2 + 1) != first
+    finally:
+        worker.close()
 
 
 @MIXED
