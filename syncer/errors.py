@@ -62,10 +62,11 @@ class ConfigError(SyncerError):
 
 
 class PreflightError(SyncerError):
-    """The pair cannot be kept in sync as it is: see the findings, each has its fix."""
+    """The pair cannot be kept in sync as it is: see the findings (``mysql.findings.Finding``), each has its fix."""
 
     code = "preflight"
     exit_code = ExitCode.PREFLIGHT
+    findings: tuple[object, ...] = ()
 
 
 class Interrupted(SyncerError):

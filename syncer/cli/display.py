@@ -59,8 +59,10 @@ def title(config: Config) -> str:
 
 
 def _to_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    """Print a line; a run does not end because nobody reads it any more, or the disk it goes to is full."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 class Nobody:
@@ -69,7 +71,7 @@ class Nobody:
     def update(self, snapshot: RunSnapshot) -> None:
         """Pass it over."""
 
-    def verify_progress(self, progress: BaselineProgress) -> None:
+    def verify_progress(self, progress: BaselineProgress, waits: str | None = None) -> None:
         """Pass it over."""
 
 
@@ -102,9 +104,9 @@ class Lines:
         if self._paced.due(snapshot.phase, snapshot.a.state, snapshot.b.state):
             self._write(_line(snapshot))
 
-    def verify_progress(self, progress: BaselineProgress) -> None:
-        if self._paced.due("verify", progress.table):
-            self._write(f"{'verify':<11} {_baseline(progress)}")
+    def verify_progress(self, progress: BaselineProgress, waits: str | None = None) -> None:
+        if self._paced.due("verify", progress.table, "waits" if waits else ""):
+            self._write(f"{'verify':<11} {_baseline(progress)}{_waiting(waits)}")
 
 
 class Events:
@@ -139,14 +141,15 @@ class Events:
             b_written=_written(snapshot.b),
         )
 
-    def verify_progress(self, progress: BaselineProgress) -> None:
-        if self._paced.due("verify", progress.table):
+    def verify_progress(self, progress: BaselineProgress, waits: str | None = None) -> None:
+        if self._paced.due("verify", progress.table, "waits" if waits else ""):
             self._log.info(
                 events.VERIFY_STATUS,
                 table=progress.table,
                 rows=progress.rows_done,
                 differing=progress.differing,
                 eta_s=progress.eta_s,
+                throttled_by=waits,
             )
 
 
@@ -177,6 +180,8 @@ def _line(snapshot: RunSnapshot) -> str:
     if snapshot.dirty_spans:
         parts[-1] += f" +{text.plural(snapshot.dirty_spans, 'range')}"
     parts.append(f"conflicts {snapshot.conflicts_resolved} resolved {snapshot.conflicts_held} held")
-    if snapshot.throttled_by:
-        parts.append(f"waiting: {' '.join(snapshot.throttled_by.split())}")
-    return "  ".join(parts)
+    return "  ".join(parts) + _waiting(snapshot.throttled_by)
+
+
+def _waiting(reason: str | None) -> str:
+    return f"  waiting: {' '.join(reason.split())}" if reason else ""

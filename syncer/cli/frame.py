@@ -201,8 +201,8 @@ def _applied(status: SideStatus) -> Text:
     return line
 
 
-def progress(baseline: BaselineProgress, width: int) -> RenderableType:
-    """Return the bar of a whole-table comparison."""
+def progress(baseline: BaselineProgress, width: int, waits: str | None = None) -> RenderableType:
+    """Return the bar of a whole-table comparison, and below it what it *waits* for."""
     total = max(baseline.rows_total, baseline.rows_done, 1)
     share = baseline.rows_done / total
     tail = Text.assemble(
@@ -234,7 +234,13 @@ def progress(baseline: BaselineProgress, width: int) -> RenderableType:
     )
     if baseline.differing:
         facts.append(f"   {text.short(baseline.differing)} differ", "yellow")
-    return Group(grid, facts)
+    if waits is None:
+        return Group(grid, facts)
+    reason = " ".join(waits.split())
+    held = Text.assemble(
+        (" waiting ", "dim"), (reason, "yellow"), no_wrap=True, overflow="ellipsis"
+    )
+    return Group(grid, facts, held)
 
 
 def _figures(snapshot: RunSnapshot) -> Text:

@@ -66,8 +66,9 @@ class LiveView:
             )
         )
 
-    def verify_progress(self, progress: BaselineProgress) -> None:
-        self._draw(lambda: frame.progress(progress, min(self._console.width - 2, frame.MAX_WIDTH)))
+    def verify_progress(self, progress: BaselineProgress, waits: str | None = None) -> None:
+        width = min(self._console.width - 2, frame.MAX_WIDTH)
+        self._draw(lambda: frame.progress(progress, width, waits))
 
     def _draw(self, picture: Callable[[], RenderableType]) -> None:
         now = time.monotonic()

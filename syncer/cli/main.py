@@ -7,11 +7,12 @@ From arguments to an exit code.
 from __future__ import annotations
 
 import os
+import select
 import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import structlog
@@ -138,13 +139,11 @@ def main(argv: list[str] | None = None) -> int:
         fail("interrupted", "interrupted", ExitCode.INTERRUPTED)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        _abandon_stdout()
-        return int(ExitCode.OK)
-    except SystemExit as ended:  # click ends so on shell completion, and where the reader has gone
+        return int(_reader_gone())
+    except SystemExit as ended:  # click ends so on shell completion, and where a reader has gone
         if "_SYNCER_COMPLETE" in os.environ:
             return ended.code if isinstance(ended.code, int) else int(ExitCode.OK)
-        _abandon_stdout()
-        return int(ExitCode.OK)
+        return int(_reader_gone())
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, never a bare traceback
         structlog.get_logger().debug(events.COMMAND_FAILED, exc_info=True)
         # Its text may hold a row value or a credential: only the kind and the place are shown.
@@ -156,6 +155,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(ExitCode.RETRY)
     finally:
         logs.redirect(None)
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _abandon(sys.stderr)
 
 
 def entry() -> None:
@@ -173,7 +176,16 @@ def _place(error: BaseException) -> str:
     return f"{last.filename.removeprefix(package).lstrip(os.sep)}:{last.lineno}"
 
 
-def _abandon_stdout() -> None:
-    """Point stdout at nothing, so that the flush at exit does not fail a second time."""
+def _reader_gone() -> ExitCode:
+    """Return what it means that a reader has gone: who wants no more of stdout has what was asked for, who reads stderr has not."""
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)
+    gone = bool(asked.poll(0))
+    _abandon(sys.stdout)
+    return ExitCode.OK if gone else ExitCode.RETRY
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the flush at exit does not fail a second time."""
     with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123 - os.devnull is no path to speak of
-        os.dup2(null.fileno(), sys.stdout.fileno())
+        os.dup2(null.fileno(), stream.fileno())

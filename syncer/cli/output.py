@@ -7,6 +7,7 @@ Fields are added, never changed. Human tables are a rendering of the same Struct
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -72,33 +73,36 @@ def error(
     findings: Iterable[Any] = (),
 ) -> None:
     """
-    Print the error that ends the program on stderr: one line, or one JSON object; then its findings.
+    Print the error that ends the program on stderr: one line, or one JSON object with its findings, which the line names too.
 
     Args:
         given: the arguments of the command, of which the message may name one that holds a password: it is masked.
+
+    Where nobody can read it any more the exit code says it alone.
     """
     from syncer.cli.masking import masked
 
     found = list(findings)
     message = " ".join(masked(message, given).split())
-    if as_json:
-        problem: dict[str, Any] = {"code": code, "message": message, "exit_code": int(exit_code)}
-        if found:
-            problem["findings"] = [builtins(f) for f in found]
-        line = {"format_version": FORMAT_VERSION, "error": problem}
-        sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
-        return
-    sheet = paper.err()
-    sheet.line(("syncer: error: ", "bold red"), message)
-    _list_findings(sheet, found)
+    with contextlib.suppress(OSError):
+        if as_json:
+            problem: dict[str, Any] = {
+                "code": code,
+                "message": message,
+                "exit_code": int(exit_code),
+            }
+            if found:
+                problem["findings"] = [builtins(f) for f in found]
+            line = {"format_version": FORMAT_VERSION, "error": problem}
+            sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
+            return
+        sheet = paper.err()
+        sheet.line(("syncer: error: ", "bold red"), message)
 
 
 def findings(found: Iterable[Any]) -> None:
     """Print the findings of preflight, errors first."""
-    _list_findings(paper.out(), found)
-
-
-def _list_findings(sheet: paper.Paper, found: Iterable[Any]) -> None:
+    sheet = paper.out()
     order = {"error": 0, "warning": 1, "info": 2}
     for finding in sorted(found, key=lambda f: order.get(str(f.level), 3)):
         level = str(finding.level)
@@ -179,7 +183,9 @@ def run_report(report: RunReport, *, dry_run: bool) -> None:
 def _run_verdict(report: RunReport, *, dry_run: bool) -> list[Part]:
     if dry_run:
         planned = text.plural(len(report.planned), "change")
-        return [(f"DRY RUN  {planned} planned, nothing written", "bold")]
+        early: Part = ("  stopped before all was looked at", "bold red")
+        verdict: Part = (f"DRY RUN  {planned} planned, nothing written", "bold")
+        return [verdict, early] if report.ended == "stopped" else [verdict]
     if report.in_sync:
         accepted = report.last.conflicts_skipped
         but_for = f"  but for {text.plural(accepted, 'accepted difference')}" if accepted else ""

@@ -13,7 +13,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 EXIT_CODES = {
     0: "done; in sync where that was asked",
-    1: "a difference, an open conflict or a paused table remains",
+    1: "a difference, an open conflict or a paused table remains, or it was stopped before the end that was asked for",
     2: "usage or configuration: correct the command",
     3: "preflight refuses the pair: each finding has its fix",
     4: "failed, safe to run again",

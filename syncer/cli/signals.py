@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
+def _say(line: bytes) -> None:
+    """Write to stderr by itself: a handler may run in the middle of a buffered write. Nobody may be there to read it."""
+    with contextlib.suppress(OSError):
+        os.write(2, line)
+
+
 @contextlib.contextmanager
 def draining(*, notice: bool = True) -> Iterator[threading.Event]:
     """
@@ -36,13 +42,13 @@ def draining(*, notice: bool = True) -> Iterator[threading.Event]:
         nonlocal asked
         if asked or stop.is_set():
             if os.isatty(2):
-                os.write(2, _SHOW_CURSOR)
+                _say(_SHOW_CURSOR)
             os._exit(ExitCode.INTERRUPTED)
         asked = True
         # Not stop.set(): this may run in the middle of stop.wait(), by the same thread and under the event's own lock.
         os.write(cord, b"\0")
-        if notice:  # os.write: a handler may run in the middle of a buffered write
-            os.write(2, b"\nsyncer: finishing the batch in hand; once more stops at once\n")
+        if notice:
+            _say(b"\nsyncer: finishing the batch in hand; once more stops at once\n")
 
     def pass_on() -> None:
         if os.read(bell, 1):

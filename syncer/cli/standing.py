@@ -78,6 +78,10 @@ def _print_clocks(report: StatusReport) -> None:
     age = text.duration(SystemClock().now() - found.measured_at)
     line.append(f"  at {text.moment(found.measured_at)}, {age} ago", "dim")
     output.out().print(line)
+    for side, why in found.unheard.items():
+        name = (side.value.upper(), output.SIDE_STYLES[side.value])
+        said = (f"  is not heard: {' '.join(why.split())}", "yellow")
+        output.out().print(Text.assemble(name, said))
     if found.throttled_by:
         reason = Text.assemble(("waiting ", "dim"), (found.throttled_by, "yellow"))
         output.out().print(reason)

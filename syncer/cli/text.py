@@ -62,8 +62,11 @@ def skew(seconds: float | None, error_s: float | None) -> str:
 
 
 def moment(epoch_s: float) -> str:
-    """Return a point in time in UTC: ``2026-11-21 08:39:12Z``."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """Return a point in time in UTC: ``2026-11-21 08:39:12Z``; what has no date is after the year 9999."""
+    try:
+        return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "after 9999"
 
 
 def moment_us(epoch_us: int) -> str:

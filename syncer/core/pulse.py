@@ -159,18 +159,19 @@ class Beats:
         oldest = min(
             (b.answered_s for b in self._written.values() if b.answered_s is not None), default=None
         )
-        return _greater(self._lag_s, None if oldest is None else now_s - oldest)
+        return greater(self._lag_s, None if oldest is None else now_s - oldest)
 
     def behind_s(self, now_s: float) -> float | None:
         """Return the same for the arrival at the other side: what was written up to then has arrived there."""
         oldest = self._met[0][1].sent_s if self._met else None
         waiting = None if oldest is None else now_s - oldest
-        known = _greater(self._behind_s, waiting)
+        known = greater(self._behind_s, waiting)
         lag = self.lag_s(now_s)
         return known if known is None or lag is None else max(known, lag)
 
 
-def _greater(known: float | None, age: float | None) -> float | None:
+def greater(known: float | None, age: float | None) -> float | None:
+    """Return what is *known*, or *age* where that is more; None where nothing is known."""
     if known is None:
         return None
     return known if age is None else max(known, age)

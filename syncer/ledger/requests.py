@@ -21,7 +21,7 @@ from syncer.ledger import journal_queries as jq
 from syncer.ledger import queries as q
 from syncer.ledger.journal import Journal
 from syncer.ledger.records import ConflictEntry, ConflictStatus, Wanted
-from syncer.ledger.store import connect, migrations, translate
+from syncer.ledger.store import connect, is_there, migrations, translate
 
 PREFIX = "resolve."
 ANSWERABLE = frozenset({ConflictStatus.HELD.value, ConflictStatus.SKIPPED.value})
@@ -202,7 +202,7 @@ def requesting(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _writable(path: Path) -> sqlite3.Connection:
     """Open the ledger for a request; raises as ``requesting``."""
-    if not path.exists():
+    if not is_there(path):
         raise LedgerError(f"no ledger at {path}: name the one that syncer runs with")
     db = connect(path, read_only=False)
     try:

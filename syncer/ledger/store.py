@@ -73,7 +73,7 @@ class Store:
         self._mutex = threading.RLock()
         self._closed = False
         self._roomy = False
-        self._quiet_id = 1
+        self._next_id = self._quiet_id = 1
         self._joined = False
         self._load()
         # Numbers go on behind the highest mark that is left: few marks may have high ones.
@@ -105,16 +105,16 @@ class Store:
             LedgerError: anything else, such as a directory that cannot be written.
         """
         path = Path(path)
-        if read_only and not path.exists():
+        if read_only and not is_there(path):
             raise LedgerError(
                 f"no ledger at {path}: start syncer with it first, or name another file"
             )
-        lock_fd = None if read_only else _lock(path)
+        lock_fd = None if read_only else lock(path)
         try:
             db = connect(path, read_only=read_only)
             try:
                 _prepare(db, path, read_only=read_only)
-                _check_pair(db, path, pair_id, identity, read_only=read_only)
+                _note_pair(db, path, pair_id, identity, read_only=read_only)
                 return cls(path, db, clock, lock_fd, read_only=read_only)
             except sqlite3.Error as error:
                 db.close()
@@ -244,7 +244,8 @@ class Store:
     def _load(self) -> None:
         """Read from the file what is kept in memory. The sets may name too many tables, never too few."""
         one = self._db.execute
-        self._next_id: int = one(q.TOP_ID).fetchone()[0] + 1
+        # Never lower than before: what is remembered of numbers elsewhere would seem to be of later marks.
+        self._next_id = max(self._next_id, one(q.TOP_ID).fetchone()[0] + 1)
         self._quiet_id = min(self._quiet_id, self._next_id)
         self._find_unmarked()
         self._runs_in: dict[int, set[Lattice]] = {}
@@ -275,14 +276,27 @@ class Store:
         self._db.execute(q.PUT_META, (name, value))
 
 
-def _lock(path: Path) -> int:
-    """Take the lock beside *path* for this process and return its descriptor."""
-    lock = path.with_name(path.name + ".lock")
+def is_there(path: Path) -> bool:
+    """Say whether there is a file. Raises LedgerError where that cannot be told."""
     try:
-        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise LedgerError(
-            f"cannot create {lock}: {error.strerror}; name a directory that can be written"
+            f"cannot look for the ledger {path}: {error.strerror}; run as the user that syncer runs as, or name another file"
+        ) from error
+    return True
+
+
+def lock(path: Path) -> int:
+    """Take the lock beside *path* for this process and return its descriptor. Raises LedgerLocked, LedgerError."""
+    beside = path.with_name(path.name + ".lock")
+    try:
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"cannot create {beside}: {error.strerror}; name a directory that can be written"
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -319,11 +333,10 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         translate(error, path)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """Check the file, set the connection up and bring the schema to this version."""
-    known = migrations()
+def examine(db: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the file's format, 0 for a new file. Raises LedgerIncompatible for a later one, LedgerCorrupt."""
     version: int = db.execute(q.GET_VERSION).fetchone()[0]
-    newest = known[-1][0]
+    newest = migrations()[-1][0]
     if version > newest:
         raise LedgerIncompatible(
             f"the ledger {path} was made by a newer syncer (format {version}, known up to {newest}): "
@@ -333,14 +346,22 @@ def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
         found = db.execute(q.QUICK_CHECK).fetchone()[0]
         if found != "ok":
             raise LedgerCorrupt(f"the ledger {path} is damaged: {_NEXT_STEP}")
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise LedgerCorrupt(f"{path} is an SQLite file, but no ledger: name another file")
+    return version
+
+
+def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    """Check the file, set the connection up and bring the schema to this version."""
+    version = examine(db, path)
+    known = migrations()
+    newest = known[-1][0]
     if read_only:
         if version < newest:
             raise LedgerIncompatible(
                 f"the ledger {path} has format {version}, this syncer reads {newest}: start `syncer run` once"
             )
         return
-    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise LedgerCorrupt(f"{path} is an SQLite file, but no ledger: name another file")
     db.execute(q.JOURNAL_WAL)
     db.execute(q.SYNC_NORMAL)
     db.execute(q.CHECKPOINT_PAGES)
@@ -351,7 +372,18 @@ def _prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
             db.executescript(f"{q.BEGIN};\n{sql}\n{q.set_version(number)};\n{q.COMMIT};")
 
 
-def _check_pair(
+def check_pair(db: sqlite3.Connection, path: Path, pair_id: str | None) -> bool:
+    """Say whether the file belongs to a pair yet. Raises LedgerIncompatible where to another than *pair_id*; None: any will do."""
+    row = db.execute(q.GET_META, ("pair_id",)).fetchone()
+    if row is not None and pair_id is not None and row[0] != pair_id:
+        raise LedgerIncompatible(
+            f"the ledger {path} belongs to pair {row[0]!r}, not to {pair_id!r}: name another file, or where a server has "
+            f"moved to another address, go on with --pair {row[0]}"
+        )
+    return row is not None
+
+
+def _note_pair(
     db: sqlite3.Connection,
     path: Path,
     pair_id: str | None,
@@ -359,16 +391,11 @@ def _check_pair(
     *,
     read_only: bool,
 ) -> None:
-    row = db.execute(q.GET_META, ("pair_id",)).fetchone()
-    if row is not None and pair_id is not None and row[0] != pair_id:
-        raise LedgerIncompatible(
-            f"the ledger {path} belongs to pair {row[0]!r}, not to {pair_id!r}: name another file, or where a server has "
-            f"moved to another address, go on with --pair {row[0]}"
-        )
+    known = check_pair(db, path, pair_id)
     if read_only:
         return
     db.execute(q.BEGIN)
-    if row is None:
+    if not known:
         if pair_id is None:
             db.execute(q.ROLLBACK)
             raise LedgerError(f"a new ledger needs a pair id: {path}")

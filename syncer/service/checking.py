@@ -11,10 +11,12 @@ from syncer.core.side import SIDES, Direction, Side
 from syncer.errors import ConfigError, PreflightError
 from syncer.mysql.compatibility import compare, other_key
 from syncer.mysql.connection import Session
+from syncer.mysql.load import load_of
 from syncer.mysql.preflight import Finding, Level, check_pair
 from syncer.mysql.table_checks import check_both, check_tables
 from syncer.service.customs import CustomRules
 from syncer.service.tables import Selection, pair_table
+from syncer.service.throttle import CORRECT_LOAD, NO_LOAD, unknown_loads
 
 ABOUT_A_TABLE = frozenset(
     {
@@ -46,7 +48,7 @@ def find(config: Config, sessions: Mapping[Side, Session], selection: Selection)
         beats=beating_sides(config, (config.policy_for(name).direction for name in both)),
         ignore_extra=ignores_extra(config),
     )
-    found += _missing(config, selection)
+    found += _missing(config, selection) + _loads(config, sessions)
     for name in both:
         for words in _unsound_filter(config, *(schemas[side][name] for side in SIDES)):
             fix = "take the filter from this table, or leave the table out"
@@ -91,6 +93,24 @@ def _missing(config: Config, selection: Selection) -> list[Finding]:
     ]
 
 
+def _loads(config: Config, sessions: Mapping[Side, Session]) -> list[Finding]:
+    """A limit for a load that a server does not have would never hold anything up."""
+    limits = config.throttle.loads()
+    return [
+        Finding(
+            level=Level.ERROR,
+            side=side,
+            code="max_load",
+            subject=name,
+            message=f"max_load names {name}, {NO_LOAD}",
+            fix=CORRECT_LOAD,
+        )
+        for side in SIDES
+        if limits
+        for name in unknown_loads(limits, load_of(sessions[side], limits))
+    ]
+
+
 def absent(config: Config, name: TableName, side: Side) -> str:
     """Say that a table does not exist on *side*, and what it would be called there."""
     return f"it does not exist on side {side}{_called(config, name, side)}"
@@ -123,7 +143,11 @@ def refuse_errors(
         and not (finding.subject in waits and finding.code in ABOUT_A_TABLE)
     ]
     if errors:
-        raise PreflightError("; ".join(str(finding).removeprefix("error: ") for finding in errors))
+        refused = PreflightError(
+            "; ".join(str(finding).removeprefix("error: ") for finding in errors)
+        )
+        refused.findings = tuple(errors)
+        raise refused
     return [finding for finding in found if finding.level is Level.WARNING]
 
 

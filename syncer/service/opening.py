@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +45,10 @@ def open_sessions(config: Config, stack: contextlib.ExitStack) -> dict[Side, Ses
 
 @contextlib.contextmanager
 def open_ledger(config: Config, clock: Clock, *, dry_run: bool) -> Iterator[Ledger]:
-    """Open the ledger; for a dry run a throw-away copy of it."""
+    """Open the ledger; for a dry run a throw-away copy of it, and nothing is written to the file itself."""
     from syncer.ledger import Ledger  # verify has none
+    from syncer.ledger.duplicate import duplicate
+    from syncer.ledger.store import is_there
 
     identity = {side.value: config.endpoint(side).address for side in SIDES}
     with contextlib.ExitStack() as stack:
@@ -55,12 +56,8 @@ def open_ledger(config: Config, clock: Clock, *, dry_run: bool) -> Iterator[Ledg
         if dry_run:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncer-dry-run-"))
             path = Path(folder) / "ledger.db"
-            if config.ledger.exists():
-                source = Ledger.open(
-                    config.ledger, pair_id=config.pair_id, identity=identity, clock=clock
-                )
-                source.close()
-                shutil.copyfile(config.ledger, path)
+            if is_there(config.ledger):
+                stack.enter_context(duplicate(config.ledger, path, pair_id=config.pair_id))
         ledger = Ledger.open(path, pair_id=config.pair_id, identity=identity, clock=clock)
         stack.callback(ledger.close)
         ledger.end_back_offs()

@@ -169,6 +169,7 @@ class Reconciler:
             moved = self._compare(span) or moved
         if span is None:
             self.chunks.rest()
+            self.throttle.rest()
         if not self._due:
             self._reads.drop()
             self._sender.rest()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from syncer.core.side import Side
 from syncer.mysql.findings import Finding
 
 
@@ -16,7 +17,8 @@ class SideStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: starting, connected, interrupted, failed, stopped.
         lag_s: how far the stream is behind its server, in seconds: by heartbeats where this side has them, else the age
-            of the last transaction when it was tailed; None while nothing is known.
+            of the last transaction when it was tailed; None while nothing is known. A stream that is broken or silent is so far
+            behind at least.
         behind_s: what was written here up to so many seconds ago has arrived at the other side, held rows apart; None
             without heartbeats.
         lag_p50_ms, lag_p99_ms: of this run's heartbeats, from before one was written until it was tailed.
@@ -126,6 +128,7 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
         skew_s: side B's clock minus side A's; the true value is within *skew_error_s* of it.
         a_lag_s, b_lag_s, a_behind_s, b_behind_s: see ``SideStatus``.
         throttled_by: what whole-table work waited for; None: for nothing.
+        a_state, b_state, a_error, b_error: of the streams, see ``SideStatus``; None where an earlier version wrote it down.
     """
 
     measured_at: float
@@ -136,6 +139,23 @@ class ClockReport(msgspec.Struct, frozen=True, kw_only=True):
     a_behind_s: float | None = None
     b_behind_s: float | None = None
     throttled_by: str | None = None
+    a_state: str | None = None
+    b_state: str | None = None
+    a_error: str | None = None
+    b_error: str | None = None
+
+    @property
+    def unheard(self) -> dict[Side, str]:
+        """The sides whose stream was broken, with the reason in words."""
+        states = {
+            Side.A: (self.a_state, self.a_error),
+            Side.B: (self.b_state, self.b_error),
+        }
+        return {
+            side: error or state
+            for side, (state, error) in states.items()
+            if state in {"interrupted", "failed"}
+        }
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +164,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         in_sync: both tailers stood at positions read after the last write and the ledger was empty, differences that are
-            accepted (*last.conflicts_skipped*) apart; None: not asked.
+            accepted (*last.conflicts_skipped*) apart; False where it was stopped before; None: not asked.
         rows_read: rows that reconciler reads returned, both sides together.
         planned: what a dry run would have written, one line each.
         ended: by what: in_sync, one_pass or stopped (by a signal, or its time was up).
@@ -211,6 +231,6 @@ class Observer(Protocol):
         """Take the present state of a run."""
         ...
 
-    def verify_progress(self, progress: BaselineProgress) -> None:
-        """Take the present state of a verification."""
+    def verify_progress(self, progress: BaselineProgress, waits: str | None = None) -> None:
+        """Take the present state of a verification; *waits*: what it gives way to."""
         ...

@@ -20,6 +20,7 @@ from syncer.errors import (
     ServerChanged,
 )
 from syncer.ledger import Ledger
+from syncer.ledger.store import is_there
 from syncer.mysql.connection import Session
 from syncer.mysql.heartbeat import measure_clock
 from syncer.service.arrival import Arrival
@@ -129,7 +130,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             sessions = open_sessions(self._config, stack)
             ledger = None
-            if self._config.ledger.exists():
+            if is_there(self._config.ledger):
                 ledger = stack.enter_context(
                     open_ledger(self._config, self._clock, dry_run=self._options.dry_run)
                 )
@@ -358,6 +359,7 @@ class Run:
         return conclude(
             loop.ending,
             source.snapshot(),
+            asked=goal.asked,
             rows_read=workers.rows_read + lanes.rows_read,
             rows_compared=reconciler.rows_compared,
             planned=tuple(rehearsal.lines) if rehearsal else (),

@@ -53,7 +53,7 @@ class SideWorker:
         self._applying = ThreadPoolExecutor(1, thread_name_prefix=f"apply-{side}")
         self._reader: SnapshotReader | None = None
         self._apply: Session | None = None
-        self._applied_at = 0.0
+        self._applied_at = self._read_at = 0.0
         self.rows_read = 0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
@@ -87,7 +87,12 @@ class SideWorker:
             raise
 
     def reader(self) -> SnapshotReader:
-        """The session for reads, opened at first use."""
+        """The session for reads, opened at first use, and anew where the server may be about to end it as idle."""
+        now = time.monotonic()
+        if self._reader is not None and now - self._read_at > IDLE_S["read"] / 2:
+            self._reader.session.close()
+            self._reader = None
+        self._read_at = now
         if self._reader is None:
             self._reader = SnapshotReader(self._open("read"))
         return self._reader

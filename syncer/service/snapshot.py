@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from syncer.binlog.progress import StreamProgress
+from syncer.binlog.progress import ProgressSnapshot, StreamProgress
 from syncer.clock import Ages, Clock
 from syncer.config import Config
-from syncer.core.pulse import Skew, percentile_ms
+from syncer.core.pulse import Skew, greater, percentile_ms
 from syncer.core.side import SIDES, Side
 from syncer.ledger import Ledger
 from syncer.ledger.records import ConflictStatus, LedgerSummary
@@ -30,6 +30,8 @@ from syncer.service.reports import (
 from syncer.service.standing import CLOCKS, paused_lines, recent_conflicts
 
 NOTE_EVERY_S = 5.0
+SILENT_S = 5.0
+"""A stream that is connected and silent for so long may have lost its server."""
 
 
 class SnapshotSource:
@@ -110,14 +112,18 @@ class SnapshotSource:
         position = self._ledger.position(side)
         pulse = self._pulses[side].report()
         by_commits = self._lag_s(side, stream.transactions, stream.last_commit_us)
+        lag_s = by_commits if pulse.lag_s is None else pulse.lag_s
+        silent_s = self._silent_s(stream)
+        if silent_s is not None:
+            lag_s = max(lag_s or 0.0, silent_s)
         return SideStatus(
             endpoint=self._endpoints[side],
             server=self._servers[side],
             state=stream.state,
             error=stream.error,
             position=f"{position.file}:{position.offset}" if position else "",
-            lag_s=by_commits if pulse.lag_s is None else pulse.lag_s,
-            behind_s=pulse.behind_s,
+            lag_s=lag_s,
+            behind_s=greater(pulse.behind_s, silent_s),
             lag_p50_ms=pulse.lag_p50_ms,
             lag_p99_ms=pulse.lag_p99_ms,
             beats=pulse.beats,
@@ -127,6 +133,19 @@ class SnapshotSource:
             applied_updates=applied["update"],
             applied_deletes=applied["delete"],
         )
+
+    def _silent_s(self, stream: ProgressSnapshot) -> float | None:
+        """
+        For how long nothing has come from a server that cannot be heard, the least that its stream is behind; None where it can.
+
+        An idle server says so once a second. Where nobody can write a heartbeat, none is missed.
+        """
+        if stream.state == "stopped" or not stream.last_event_at:
+            return None
+        silent_s = self._ages.age_s(stream.last_event_at)
+        if silent_s is None or (stream.state == "connected" and silent_s < SILENT_S):
+            return None
+        return silent_s
 
     def _lag_s(self, side: Side, transactions: int, last_commit_us: int) -> float | None:
         """
@@ -213,4 +232,8 @@ def _clock_report(taken: RunSnapshot, clock: Clock) -> ClockReport:
         a_behind_s=taken.a.behind_s,
         b_behind_s=taken.b.behind_s,
         throttled_by=taken.throttled_by,
+        a_state=taken.a.state,
+        b_state=taken.b.state,
+        a_error=taken.a.error,
+        b_error=taken.b.error,
     )

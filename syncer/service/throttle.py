@@ -7,7 +7,7 @@ Live changes are never held up: they cost what the application's own changes cos
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,8 @@ import structlog
 from syncer.clock import Clock
 from syncer.config.model import ThrottleSection
 from syncer.core.side import SIDES
+from syncer.errors import ConfigError
+from syncer.mysql.load import load_of
 from syncer.service.sides import SideWorker, Workers
 
 LOOK_EVERY_S = 1.0
@@ -27,6 +29,15 @@ LEAST_ROWS = 50
 """Reads of fewer rows would cost more than their rows."""
 _SHOWN_S = 1.0
 """That the rate holds work up is said until it has not for so long."""
+
+
+NO_LOAD = "which is no status variable of that server with a whole number"
+CORRECT_LOAD = "correct its name, or leave it out"
+
+
+def unknown_loads(names: Iterable[str], found: Mapping[str, int]) -> list[str]:
+    """Name the limits that a server has nothing for, of what ``load_of`` found."""
+    return [name for name in names if name.lower() not in found]
 
 
 def nobody() -> str | None:
@@ -71,7 +82,7 @@ class Throttle:
         """
         Say whether a chunk may be read now; if not, ``reason`` says why.
 
-        Raises TransientDatabaseError where a server that is to be asked does not answer.
+        Raises TransientDatabaseError where a server that is to be asked does not answer, ConfigError where it has no such load.
         """
         holds = self._paused() or self._load_above() or self._lagging()
         now = self._clock.monotonic()
@@ -93,6 +104,12 @@ class Throttle:
         left = self._used_until - self._clock.monotonic()
         return left if left > 0 else None
 
+    def rest(self) -> None:
+        """Nothing is to be held up any more."""
+        if self.reason is not None:
+            self.reason = None
+            self._log.info("throttle.ended")
+
     def used(self, rows: int) -> None:
         """Count rows that were compared or copied."""
         if self._limits.rows_per_s:
@@ -100,8 +117,13 @@ class Throttle:
             self._used_until = start + rows / self._limits.rows_per_s
 
     def _paused(self) -> str | None:
+        """A file that nobody can look for pauses too: who named it wants to be able to."""
         file = self._limits.pause_file
-        return f"{file} exists" if file and Path(file).expanduser().exists() else None
+        try:
+            return f"{file} exists" if file and Path(file).expanduser().exists() else None
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            return f"the pause file {file} cannot be looked for: {why}"
 
     def _load_above(self) -> str | None:
         now = self._clock.monotonic()
@@ -109,21 +131,20 @@ class Throttle:
             return self._busy
         found = self._workers.both(self._status)
         self._looked = now
+        for side in SIDES:
+            for name in unknown_loads(self._load, found[side]):
+                raise ConfigError(f"side {side}: max_load names {name}, {NO_LOAD}: {CORRECT_LOAD}")
         above = [
             f"side {side}: {name} is {found[side][name.lower()]}, more than {most}"
             for side in SIDES
             for name, most in self._load.items()
-            if found[side].get(name.lower(), 0) > most
+            if found[side][name.lower()] > most
         ]
         self._busy = "; ".join(above) or None
         return self._busy
 
     def _status(self, worker: SideWorker) -> dict[str, int]:
-        names = ",".join(["%s"] * len(self._load))
-        rows = worker.reader().session.query(
-            f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})", tuple(self._load)
-        )
-        return {str(name).lower(): int(value) for name, value in rows if str(value).isdecimal()}
+        return load_of(worker.reader().session, self._load)
 
 
 def _without_amounts(reason: str | None) -> str | None:

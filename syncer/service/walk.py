@@ -44,17 +44,22 @@ class Progress:
         self._observer = observer
         self._tables = tables
         self._rows = rows
+        self._table = ""
         self.tables_done = self.rows_done = 0
 
-    def tell(self, table: PairedTable) -> None:
+    def tell(self, table: PairedTable | None = None, *, waits: str | None = None) -> None:
+        """Tell how far it is, and what it waits for; *table*: the one of the last time."""
+        if table is not None:
+            self._table = str(table.name)
         self._observer.verify_progress(
             BaselineProgress(
                 tables_total=self._tables,
                 tables_done=self.tables_done,
                 rows_total=max(self._rows, self.rows_done),
                 rows_done=self.rows_done,
-                table=str(table.name),
-            )
+                table=self._table,
+            ),
+            waits,
         )
 
 
@@ -122,6 +127,7 @@ class Walk:
             if self._throttle.free():
                 return
             pace_s = self._throttle.free_in_s()
+            self._progress.tell(waits=self._throttle.reason)
             self._stop.wait(HELD_UP_S if pace_s is None else min(pace_s, HELD_UP_S))
         raise Interrupted(UNFINISHED)
 
@@ -149,7 +155,7 @@ class Walk:
             self._progress.tables_done += 1
         self._throttle.used(rows)
         self._progress.rows_done += rows
-        self._progress.tell(found.table)
+        self._progress.tell(found.table, waits=self._throttle.reason)
 
 
 def _compare(

@@ -25,7 +25,7 @@ class Watcher:
     def update(self, snapshot: RunSnapshot) -> None:
         self.last = snapshot
 
-    def verify_progress(self, progress) -> None:
+    def verify_progress(self, progress, waits=None) -> None:
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,9 @@ def test_a_table_without_a_key(pair, orders, run, database):
     pair.script("CREATE TABLE keyless (v INT)", db=database)
     done = run("--table", f"{database}.keyless")
     refused(done, ExitCode.PREFLIGHT, f"{database}.keyless", "key", pair=pair)
+    told = json.loads(run("--table", f"{database}.keyless", "--json").stderr)["error"]
+    assert {one["code"] for one in told["findings"]} == {"no_key"}
+    assert all(one["fix"] for one in told["findings"])
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,19 @@ def test_verify_gives_way_too(pair, database, product, tmp_path):
 
 
 @pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+def test_a_load_that_a_server_does_not_have_is_refused(pair, database, product):
+    """It would never hold anything up."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)
+    # MySQL has it, MariaDB does not.
+    syncer = product("--max-load", "Error_log_buffered_bytes=1000000000")
+    for command, code in (("run", 3), ("verify", 2)):
+        done = syncer(command).must(code)
+        told = done.stdout + done.stderr
+        assert "side b: max_load names Error_log_buffered_bytes" in told, command
+        assert "side a: max_load" not in told
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
 def test_a_rate_is_kept_while_rows_are_compared_and_copied(pair, database, product):
     """By many short reads: of 3,000 rows, 2,000 equal ones and 1,000 to be copied, none is read before its time."""
     pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)

@@ -150,7 +150,9 @@ def test_a_dry_run_prints_its_plan_and_writes_nothing(pair, database, shop, prod
     }
     assert written == {"a": 1, "b": 2}
     assert oracle.differences(oracle.read_pair(pair, database)) == []
+    kept = syncer.ledger.read_bytes()
     assert syncer("run", "--dry-run", "--json").must(0).document()["planned"] == []
+    assert syncer.ledger.read_bytes() == kept
 
 
 KEYS = """

@@ -74,11 +74,16 @@ def export_command(**given: Any) -> int:
         return int(ExitCode.OK)
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise ConfigError(f"{target}: it is there and is not overwritten") from None
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror}") from None
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(plan)
     except OSError as error:
-        words = "it is there and is not overwritten" if target.exists() else error.strerror
-        raise ConfigError(f"{target}: {words}") from None
+        target.unlink()  # part of a plan is none
+        raise ConfigError(f"{target}: {error.strerror}") from None
     if given["as_json"]:
         numbers = [record.conflict_id for record in records]
         output.document("conflicts export", {"path": str(target), "conflicts": numbers})

@@ -23,7 +23,7 @@ syncer run -c syncer.toml --direction a-to-b --dry-run
 """,
     exits={
         0: "ended in sync, or as asked",
-        1: "an open conflict or a paused table remains, or a dry run plans a change",
+        1: "an open conflict or a paused table remains, a dry run plans a change, or it was stopped before the end that was asked for",
         2: "usage or configuration",
         3: "preflight refuses the pair",
         4: "failed, safe to run again",

@@ -29,7 +29,7 @@ syncer status --ledger /var/lib/syncer/shop.db --json
 """,
     exits={
         0: "no open conflict, no table waits",
-        1: "conflicts are open, or a table is paused or stopped by a guard",
+        1: "conflicts are open, a table is paused or stopped by a guard, or a side was not heard when the run last looked",
         2: "usage or configuration",
         5: "the ledger cannot be read",
     },
@@ -55,4 +55,5 @@ def command(**given: Any) -> int:
 
         standing.print_status(report)
     held = any(n for status, n in report.summary.conflicts.items() if str(status) == "held")
-    return int(ExitCode.DIFFERENT if held or report.paused else ExitCode.OK)
+    unheard = report.clocks is not None and report.clocks.unheard
+    return int(ExitCode.DIFFERENT if held or report.paused or unheard else ExitCode.OK)

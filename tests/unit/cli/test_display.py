@@ -152,6 +152,19 @@ def test_the_live_view_draws_and_leaves_no_trace_but_logs():
     assert display.logs._stream.target is None
 
 
+def test_a_verification_says_what_it_waits_for():
+    """And says so once: how busy a server is changes all the time."""
+    lines = []
+    watcher = display.Lines(lines.append, every_s=1000)
+    for busy in (30, 31, 32):
+        watcher.verify_progress(BASELINE, f"side a: Threads_running is {busy}, more than 25")
+    watcher.verify_progress(BASELINE)
+    assert ["waiting: side a: Threads_running is 30" in line for line in lines] == [True, False]
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(frame.progress(BASELINE, 78, "side a\nis busy"))
+    assert " waiting side a is busy" in console.file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [

@@ -1,5 +1,6 @@
 """Whatever goes wrong: one line on stderr, nothing on stdout, the documented exit code."""
 
+import getpass
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from syncer import errors
 from syncer.cli import main as main_module
+from syncer.cli import person
 from syncer.cli.commands import status
 
 SECRET = "s3cret"
@@ -167,6 +169,53 @@ def test_a_reader_that_goes_away_is_no_error():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_error_that_nobody_can_read_keeps_its_exit_code():
+    """As where the program that takes the log has died: 0 would say that all is well."""
+    code = (
+        "import sys; from syncer.cli.main import entry\n"
+        "sys.argv[1:] = ['status', '--ledger', '/nowhere/at/all', *sys.argv[1:]]\n"
+        "import os; r, w = os.pipe(); os.dup2(w, 2); os.close(r); os.close(w); entry()"
+    )
+    for more in ((), ("--json",)):
+        done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, check=False)
+        assert done.returncode == 5
+
+
+LOG_READER_GONE = """
+import os, signal, sys
+read, write = os.pipe()
+os.dup2(write, 2)
+os.close(read), os.close(write)
+from syncer.cli import display, main, signals
+from syncer.cli.commands import status
+display._to_stderr("a line")
+with signals.draining() as stop:
+    signal.raise_signal(signal.SIGTERM)
+    assert stop.wait(20)
+def callback(**given):
+    raise BrokenPipeError
+status.command.callback = callback
+print("alive")
+sys.exit(main.main(["status"]))
+"""
+
+
+def test_a_log_that_nobody_reads_ends_nothing_and_makes_no_success():
+    """What breaks all the same was not done: 0 is for a reader that wants no more of the results."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_READER_GONE], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, "alive\n")
+
+
+def test_who_answers_has_a_name_even_where_the_user_has_none(monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert person.name() == f"uid {os.getuid()}"
 
 
 DRAIN = """

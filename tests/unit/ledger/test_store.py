@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.errors import LedgerCorrupt, LedgerError, LedgerIncompatible, LedgerLocked
 from syncer.ledger import queries, store
+from syncer.ledger.duplicate import duplicate
 from syncer.ledger.ledger import Ledger
 from tests.unit.ledger.bench import Bench
 
@@ -340,3 +342,44 @@ def test_calls_made_together_are_one_transaction(bench):
     with pytest.raises(ValueError, match="disk"), bench.ledger.together():
         bench.ledger.set_epoch(7)
     assert bench.ledger.epoch() == 0
+
+
+def test_a_copy_leaves_the_file_as_it_is(tmp_path, bench):
+    """Whatever its format: who has only looked goes back to the version before. No other run begins with it meanwhile."""
+    bench.mark(Side.A, 1)
+    bench.ledger.close()
+    with closing(sqlite3.connect(bench.path)) as db:
+        db.execute("PRAGMA user_version = 1")
+    before = bench.path.read_bytes()
+    copy = tmp_path / "copy.db"
+    with duplicate(bench.path, copy, pair_id="pair"):
+        with closing(sqlite3.connect(copy)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (1,)
+            assert db.execute("SELECT count(*) FROM meta").fetchone() > (0,)
+        with pytest.raises(LedgerLocked), bench.open():
+            pass
+    assert bench.path.read_bytes() == before
+    other = pytest.raises(LedgerIncompatible, match="belongs to pair 'pair'")
+    with other, duplicate(bench.path, copy, pair_id="other"):
+        pass
+    bench.path.write_bytes(b"no ledger" * 1000)
+    with (
+        pytest.raises(LedgerCorrupt, match=r"syncer\.db"),
+        duplicate(bench.path, copy, pair_id="pair"),
+    ):
+        pass
+
+
+def test_a_file_that_cannot_be_looked_for_is_named(tmp_path, bench, monkeypatch):
+    """As one in another user's directory."""
+
+    def refused(_path, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(
+        LedgerError, match=r"cannot look for the ledger .*away\.db: Permission denied"
+    ):
+        Ledger.open(
+            tmp_path / "away.db", pair_id=None, identity={}, clock=bench.clock, read_only=True
+        )

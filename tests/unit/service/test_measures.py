@@ -6,7 +6,7 @@ from syncer.core.pulse import Skew
 from syncer.core.side import Side
 from syncer.mysql.preflight import SKEW_WARNING_S
 from syncer.service.pulse import Pulse, skew
-from syncer.service.reports import BaselineProgress, RunSnapshot, SideStatus
+from syncer.service.reports import BaselineProgress, ClockReport, RunSnapshot, SideStatus
 from syncer.service.snapshot import NOTE_EVERY_S, Noter
 from syncer.service.standing import noted_clocks
 from tests.unit.ledger.bench import Bench
@@ -17,6 +17,15 @@ def bench(tmp_path):
     made = Bench(tmp_path / "syncer.db")
     yield made
     made.ledger.close()
+
+
+def test_a_side_that_is_not_heard_is_named():
+    facts = {"measured_at": 1.0, "a_state": "connected", "a_error": None}
+    assert ClockReport(measured_at=1.0).unheard == {}
+    assert ClockReport(**facts, b_state="stopped").unheard == {}
+    refused = ClockReport(**facts, b_state="interrupted", b_error="side b: refused")
+    assert refused.unheard == {Side.B: "side b: refused"}
+    assert ClockReport(**facts, b_state="failed").unheard == {Side.B: "failed"}
 
 
 class Log:

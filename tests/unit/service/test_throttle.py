@@ -1,6 +1,7 @@
 """When whole-table comparisons give way, as far as no server is asked."""
 
 import threading
+from pathlib import Path
 
 import pytest
 import structlog
@@ -94,6 +95,30 @@ def test_a_pause_file_pauses_while_it_is_there(tmp_path):
     assert str(file) in (one.reason or "")
     file.unlink()
     assert one.free()
+
+
+def test_a_pause_file_that_cannot_be_looked_for_pauses(tmp_path, monkeypatch):
+    def refused(_path):
+        raise PermissionError(13, "Permission denied")
+
+    one = throttle(FakeClock(), pause_file=str(tmp_path / "pause"))
+    monkeypatch.setattr(Path, "exists", refused)
+    assert not one.free()
+    assert "cannot be looked for: Permission denied" in (one.reason or "")
+    nowhere = throttle(FakeClock(), pause_file="~nobody-of-this-name/pause")
+    assert not nowhere.free()
+
+
+def test_what_held_work_up_is_over_once_there_is_none():
+    clock = FakeClock()
+    log = structlog.testing.CapturingLogger()
+    one = throttle(clock, log=log, rows_per_s=1000)
+    one.used(1000)
+    assert not one.free()
+    one.rest()
+    one.rest()
+    assert one.reason is None
+    assert [call.args for call in log.calls] == [("throttle.began",), ("throttle.ended",)]
 
 
 def test_limits_by_name():
