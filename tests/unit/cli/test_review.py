@@ -191,7 +191,7 @@ def test_an_answer_that_waits_is_shown():
     assert "waits" not in before[3] + after
     console = Console(width=120, file=io.StringIO())
     console.print(panes.details(answered().records[0], answered().answer(0)))
-    assert "take b: the row of side B goes to side A" in console.file.getvalue()
+    assert "take b: the row of side b goes to side a" in console.file.getvalue()
     assert "by ann" in console.file.getvalue()
 
 
