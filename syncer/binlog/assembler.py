@@ -331,6 +331,8 @@ class Assembler:
         if statement.kind is Kind.XA_ROLLBACK:
             self._finish(log_pos, timestamp, rolled_back_xid=xid)
             return
+        if self._flavor == "mariadb":
+            self.finished.branches[self._seq + 1] = xid
         self._finish(log_pos, timestamp, committed_xid=xid)
 
     def _change(self, statement: Statement, transaction: OpenTransaction) -> None:

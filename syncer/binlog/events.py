@@ -7,6 +7,7 @@ Bodies are given without header and checksum.
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from typing import NamedTuple
 
@@ -300,6 +301,24 @@ def xa_prepare(body: bytes) -> tuple[str, bool]:
 def xid_text(global_part: bytes, branch: bytes, form: int) -> str:
     """Write an XA transaction's id in one spelling."""
     return f"X'{global_part.hex()}',X'{branch.hex()}',{form}"
+
+
+_SQL_XID = re.compile(
+    r"(?:X'([0-9a-f]*)'|'([^']*)')(?:,(?:X'([0-9a-f]*)'|'([^']*)')(?:,(\d+))?)?", re.IGNORECASE
+)
+
+
+def xid_of_sql(text: str) -> str | None:
+    """Read an XA transaction's id as ``XA RECOVER FORMAT='SQL'`` writes it, and write it as ``xid_text`` does; None for anything else."""
+    found = _SQL_XID.fullmatch(text)
+    if found is None:
+        return None
+    first, plain, second, also_plain, form = found.groups()
+    parts = [
+        bytes.fromhex(digits) if digits is not None else (words or "").encode()
+        for digits, words in ((first, plain), (second, also_plain))
+    ]
+    return xid_text(parts[0], parts[1], int(form or 1))
 
 
 _ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 20

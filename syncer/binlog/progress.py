@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from syncer.core.origins import Named, Origin, Origins
 from syncer.core.position import Coordinate, GtidSet, StreamPosition
-from syncer.core.visibility import TransactionLog
+from syncer.core.visibility import NO_BRANCHES, NO_IDS, Branches, TransactionLog
 
 State = Literal["starting", "connected", "interrupted", "stopped", "failed"]
 _STOP_LOOK_S = 0.1
@@ -75,15 +75,17 @@ class StreamProgress:
         *,
         last_commit_us: int,
         beats: int = 0,
+        branches: Mapping[int, str] = NO_IDS,
     ) -> None:
         """
         Announce what was persisted: (number, GTID, end, server_id) of each transaction, and the position.
 
         Args:
             beats: how many of them are our heartbeats.
+            branches: see ``TransactionLog.extend``.
         """
         with self._changed:
-            self._log.extend(transactions)
+            self._log.extend(transactions, branches)
             self._origins.add(transactions)
             self._transactions += len(transactions) - beats
             self._position, self._coordinate = position, position.coordinate
@@ -166,10 +168,16 @@ class StreamProgress:
         with self._changed:
             return self._log.lower_by_gtids(executed)
 
-    def lower_by_coordinate(self, at: Coordinate) -> int:
+    @property
+    def branches(self) -> tuple[Mapping[int, str], Branches]:
+        """See ``TransactionLog.branches``; ask before a read begins."""
+        with self._changed:
+            return self._log.branches
+
+    def lower_by_coordinate(self, at: Coordinate, branches: Branches = NO_BRANCHES) -> int:
         """See ``TransactionLog.lower_by_coordinate``."""
         with self._changed:
-            return self._log.lower_by_coordinate(at)
+            return self._log.lower_by_coordinate(at, branches)
 
     def upper_by_coordinate(self, at: Coordinate) -> int:
         """See ``TransactionLog.upper_by_coordinate``; call it after ``wait_until`` only."""

@@ -236,6 +236,7 @@ class Tailer:
                 position,
                 last_commit_us=assembler.last_commit_us,
                 beats=len(finished.beats),
+                branches=finished.branches,
             )
             for record in finished.records:
                 for span in () if isinstance(record, RowRecord) else record.spans:

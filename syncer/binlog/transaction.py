@@ -50,11 +50,13 @@ class Finished(msgspec.Struct):
         named: of each transaction, at the same place, what it is called (the GTID may be empty) and its end in the binlog
             (exclusive).
         beats: of those that are heartbeats of our pair, the text of its row and the transaction's number.
+        branches: of those that commit a branch of an XA transaction on MariaDB, by number, the branch's id.
     """
 
     records: list[Record] = msgspec.field(default_factory=list)
     named: list[Named] = msgspec.field(default_factory=list)
     beats: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    branches: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class LoggedKeys:

@@ -355,6 +355,11 @@ HAS_SPAN = "SELECT 1 FROM span WHERE table_id = ? LIMIT 1"
 NEXT_POINT = "SELECT key FROM point WHERE table_id = ? AND key >= ? ORDER BY key LIMIT 1"
 """The lowest marked key from a bound on; every integer is lower than any blob."""
 
+POINTS_WITHIN = """
+SELECT key FROM point WHERE table_id = ? AND (key BETWEEN ? AND ? OR typeof(key) = 'blob') AND side = ? AND exact = 1
+    AND last_seq > ? AND first_seq <= ?
+"""
+
 START_PROGRESS = """
 REPLACE INTO progress (table_id, reason, started_at) VALUES (?, ?, ?)
 """

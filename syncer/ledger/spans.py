@@ -11,15 +11,15 @@ equality, since nothing but a server orders keys.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from syncer.core import rangeset
 from syncer.core.key import StoredKey
 from syncer.core.mark import Reason
-from syncer.core.progression import Progression
+from syncer.core.progression import Progression, intersect
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
-from syncer.core.visibility import NOTHING
+from syncer.core.visibility import NOTHING, Horizon
 from syncer.ledger import queries as q
 from syncer.ledger.ranges import Ranges, RawTouch, fold_reason, key_bounds
 from syncer.ledger.records import ClaimedSpan, CopiedRange, SpanProgress
@@ -229,6 +229,38 @@ class Spans(Ranges):
             if db.execute(q.HAS_LOOKUP, (table_id,)).fetchone() is not None:
                 return True
             return self._has_marks_in(table_id, *key_bounds(low, high))
+
+    def may_have_changed(
+        self,
+        table_id: int,
+        low: StoredKey | None,
+        high: StoredKey | None,
+        horizons: Mapping[Side, Horizon],
+        but: Collection[StoredKey] = (),
+    ) -> bool:
+        """
+        Say whether a change of a key from *low* (inclusive) to *high* (exclusive) may or may not be in rows read within *horizons*.
+
+        An exact mark between the bounds tells so (INV-5), of any key but *but*; which keys count is as in ``has_marks_in``.
+        """
+        least, most = key_bounds(low, high)
+        wanted = Progression(least, most)
+        with self._reading() as db:
+            for side, horizon in horizons.items():
+                lower, upper = horizon.lower, horizon.upper
+                if lower >= upper:
+                    continue
+                found = db.execute(
+                    q.POINTS_WITHIN, (table_id, least, most, side.value, lower, upper)
+                )
+                if any(key not in but for (key,) in found):
+                    return True
+                scope = {"table_id": table_id, "side": side.value, "exact": 1}
+                for run in self._runs_between(scope, least, most):
+                    first, last = run.touch[:2]
+                    if first <= upper and lower < last and intersect(run.keys, wanted):
+                        return True
+        return False
 
     def _mark_differing(
         self,

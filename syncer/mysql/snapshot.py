@@ -2,8 +2,13 @@
 A snapshot of one side with the bounds that the visibility proof needs (INV-3).
 
 Three calls on one session: ``begin``, any number of reads, ``end``. All rows come from one snapshot. MySQL: ``gtid_executed``
-before the snapshot, the binlog's end after the rows. MariaDB: the snapshot's own coordinate is both. A locking read takes the
-binlog's end while the rows are locked: that is both bounds, on either flavour (INV-5).
+before the snapshot, the binlog's end after the rows. MariaDB: the end of what is committed before the snapshot, the binlog's end
+right after it was opened. A locking read takes the binlog's end while the rows are locked: that is both bounds, on either flavour
+(INV-5).
+
+MariaDB names a snapshot's own coordinate (``Binlog_snapshot_position``), and it is not to be had: every session's SHOW STATUS puts
+its own into one place of the server's, and another's may be shown, which may be later than the snapshot [measured: 2 of 1,000 reads
+beside one monitor]. Whatever is shown has been committed by then, so it is taken before the snapshot.
 
 It costs as few round trips as it can: what opens it goes with the first read, and what closes it with the last where it is
 known which that is. The server runs the statements of a message in their order, and none after one that failed: INV-3 holds as
@@ -17,6 +22,7 @@ from typing import Any
 import msgspec
 
 from syncer.core.position import Coordinate, GtidSet
+from syncer.core.visibility import NO_BRANCHES, Branches
 from syncer.errors import StatementRefused
 from syncer.mysql import columns as cols
 from syncer.mysql.connection import Session
@@ -24,6 +30,9 @@ from syncer.mysql.flavor import Flavor
 
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _END = "ROLLBACK"
+_COMMITTED = "SHOW STATUS LIKE 'Binlog_snapshot_%'"
+_PREPARED = "XA RECOVER FORMAT='SQL'"
+_NOWHERE = Coordinate(0, 0)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -32,7 +41,11 @@ class Bounds(msgspec.Struct, frozen=True):
 
     Attributes:
         executed: MySQL: the GTIDs that are in the rows for certain; None elsewhere.
-        end: nothing that was logged after it is in the rows.
+        end: nothing that was logged after it is in the rows; the binlog's end as of some moment of the read.
+        committed: MariaDB: what was logged up to there is in the rows, branches of XA transactions apart; None elsewhere.
+        prepared: MariaDB: the ids of the branches that had not ended before the snapshot, as ``XA RECOVER`` writes them; None where
+            that was not asked for.
+        branches: what is known of others, and made of that; whoever knows the stream adds it.
         locked: the rows were locked while *end* was read: whatever was logged before it and touched *these* rows is in
             them. Of other rows it proves nothing.
     """
@@ -40,11 +53,9 @@ class Bounds(msgspec.Struct, frozen=True):
     executed: GtidSet | None
     end: Coordinate
     locked: bool = False
-
-    @property
-    def ends_the_binlog(self) -> bool:
-        """Whether *end* is the binlog's end as of a moment, not the place of a snapshot, which may be before what was sent by then."""
-        return self.locked or self.executed is not None
+    committed: Coordinate | None = None
+    prepared: tuple[str, ...] | None = None
+    branches: Branches = NO_BRANCHES
 
 
 class Snapshot:
@@ -53,7 +64,7 @@ class Snapshot:
     def __init__(self, session: Session) -> None:
         """Take a session over, one that may send several statements at once."""
         self._session = session
-        self._locking = False
+        self._locking = self._asks = False
         self._opening: list[str] = []
         self._opened: list[list[tuple[Any, ...]]] = []
         self._left: int | None = None
@@ -66,27 +77,32 @@ class Snapshot:
         return self._session
 
     @property
-    def _names_itself(self) -> bool:
-        """MariaDB says which transactions a snapshot has."""
+    def _ends_at_once(self) -> bool:
+        """Both bounds are read with what opens it."""
         return not self._locking and self._session.flavor is not Flavor.MYSQL
 
-    def begin(self, *, locking: bool = False, reads: int | None = None) -> None:
+    def begin(
+        self, *, locking: bool = False, reads: int | None = None, branches: bool = False
+    ) -> None:
         """
         Open the snapshot, together with the first read.
 
         Args:
             locking: every row read is locked until ``end``, absent keys too.
             reads: at most so many will follow, at least 1; None: nobody knows.
+            branches: MariaDB: ask which branches of XA transactions have not ended (``Bounds.prepared``).
         """
         self._locking = locking
+        self._asks = branches
         self._opened = []
         self._left = reads
         self._closed = False
         self._end = None
         if locking:
             self._opening = ["START TRANSACTION"]
-        elif self._names_itself:
-            self._opening = [_BEGIN, "SHOW STATUS LIKE 'Binlog_snapshot_%'"]
+        elif self._ends_at_once:
+            asked = [_PREPARED] if branches else []
+            self._opening = [_COMMITTED, *asked, _BEGIN, self._session.status_statement]
         else:
             self._opening = ["SELECT @@GLOBAL.gtid_executed", _BEGIN]
 
@@ -102,12 +118,20 @@ class Snapshot:
         if not self._closed:
             self._close(self._session.query_all(self._closing()))
         self._left, self._closed = None, False
-        if self._names_itself:
-            return Bounds(None, snapshot_coordinate(dict(self._opened[1])))
+        if self._ends_at_once:
+            return self._bounds_at_once()
         if self._end is None:
             raise ValueError("a snapshot that was not begun has no end")
         executed = None if self._locking else GtidSet(str(self._opened[0][0][0]))
         return Bounds(executed, self._end, self._locking)
+
+    def _bounds_at_once(self) -> Bounds:
+        committed = snapshot_coordinate(dict(self._opened[0]))
+        end = Coordinate.parse(*_status(self._session, self._opened[-1]))
+        if committed > end:
+            committed = _NOWHERE  # file and position of two sessions, around a new file
+        prepared = tuple(cols.as_text(row[-1]) for row in self._opened[1]) if self._asks else None
+        return Bounds(None, end, committed=committed, prepared=prepared)
 
     def abandon(self) -> None:
         """Close the snapshot after an error; never raises."""
@@ -138,10 +162,10 @@ class Snapshot:
         return answers[len(opening)]
 
     def _closing(self) -> list[str]:
-        return [_END] if self._names_itself else [self._session.status_statement, _END]
+        return [_END] if self._ends_at_once else [self._session.status_statement, _END]
 
     def _close(self, answers: list[list[tuple[Any, ...]]]) -> None:
-        if not self._names_itself:
+        if not self._ends_at_once:
             self._end = Coordinate.parse(*_status(self._session, answers[0]))
 
 

@@ -7,7 +7,7 @@ A chunk is cleared only as far as its rows are proven: the span's last transacti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
@@ -35,6 +35,7 @@ from syncer.service.throttle import Throttle
 
 MANY_DIFFERING = 5000
 """Where a chunk has more differing keys, the next ones are read one at a time: their keys are in memory at once."""
+DOUBTFUL_TRIES = 5
 GATHER_S = 1.0
 """Differing keys wait so long at most for those of the next chunks: a transaction for each few would cost more than they do."""
 
@@ -77,6 +78,7 @@ class ChunkComparer:
             None  # the table of which some of the chunks just before differed
         )
         self._steps: dict[int, IntegerSteps] = {}
+        self._doubtful: dict[tuple[int, StoredKey | None], int] = {}
         self.narrowed: dict[tuple[int, StoredKey], float] = {}
         self.rows_compared = 0
 
@@ -118,6 +120,30 @@ class ChunkComparer:
         several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
+
+    def _is_doubtful(
+        self,
+        span: ClaimedSpan,
+        up_to: StoredKey | None,
+        keys: Sequence[StoredKey],
+        seen: Seen,
+    ) -> bool:
+        """
+        Say whether the chunk is to be read again: a change may be in its rows or not, and its mark would stay (INV-5).
+
+        With a later change of the other side that would make a conflict of two that both sides have seen. A chunk of which some key is
+        always changing is taken as it is after some times.
+        """
+        high = span.high if up_to is None else up_to
+        at = span.table_id, span.low
+        tries = self._doubtful.get(at, 0)
+        if tries < DOUBTFUL_TRIES and self._ledger.may_have_changed(
+            span.table_id, span.low, high, seen.horizons, keys
+        ):
+            self._doubtful = {at: tries + 1}
+            return True
+        self._doubtful = {}
+        return False
 
     def may_wait(self, due: Iterable[ClaimedKey]) -> bool:
         """
@@ -168,6 +194,8 @@ class ChunkComparer:
             return None  # it has moved by itself
         up_to = None if chunk.end is None else table.store(chunk.end)
         keys = [table.store(key) for key in differing]
+        if self._is_doubtful(span, up_to, keys, seen):
+            return None
         self._probe(Moment.SPAN_BEFORE, None)
         try:
             self._ledger.narrow_span(

@@ -16,13 +16,14 @@ from typing import TypeVar
 
 import msgspec
 
+from syncer.binlog.events import xid_of_sql
 from syncer.binlog.progress import StreamProgress
 from syncer.core.key import Key
 from syncer.core.origins import Origin
 from syncer.core.pairing import PairedTable
 from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
-from syncer.core.visibility import Horizon
+from syncer.core.visibility import NO_BRANCHES, Branches, Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.identity import identities, joined
 from syncer.mysql.reader import ReadAgain, RowRead, SnapshotReader
@@ -67,7 +68,25 @@ def _rows_of(
 def _proof(read: tuple[Bounds, object]) -> tuple[int, Coordinate]:
     """Order reads of one side by what they prove to contain: the sets that a server has executed only grow."""
     bounds = read[0]
-    return (0 if bounds.executed is None else len(bounds.executed)), bounds.end
+    known = bounds.end if bounds.committed is None else bounds.committed
+    return (0 if bounds.executed is None else len(bounds.executed)), known
+
+
+def _with_branches(bounds: Bounds, known: Branches, waiting: Mapping[int, str]) -> Bounds:
+    """
+    Note which branches of XA transactions had ended before the rows were read; *waiting*: those whose COMMIT was logged, by number.
+
+    On MariaDB that is logged before the engine commits, and a snapshot's place does not tell [measured]. ``XA RECOVER`` lists a branch until then.
+    """
+    if not waiting or bounds.prepared is None:
+        return (
+            msgspec.structs.replace(bounds, branches=known) if known is not NO_BRANCHES else bounds
+        )
+    prepared = {xid_of_sql(text) for text in bounds.prepared}
+    ended = set() if None in prepared else {n for n, xid in waiting.items() if xid not in prepared}
+    return msgspec.structs.replace(
+        bounds, branches=Branches(known.since, known.ended | frozenset(ended))
+    )
 
 
 class StoppedWaiting(Exception):
@@ -186,16 +205,16 @@ class PairReader:
         reads: int | None = None,
     ) -> tuple[T, Bounds]:
         reader = worker.reader()
-        before = self._progress[worker.side].coordinate
+        progress = self._progress[worker.side]
+        before, (open_branches, branches) = progress.coordinate, progress.branches
         try:
-            reader.begin(locking=locking, reads=reads)
+            reader.begin(locking=locking, reads=reads, branches=bool(open_branches))
             if self._probe is not no_probe:
                 reader.open_now()
             self._probe(Moment.SNAPSHOT, worker.side)
             result = work(reader, worker.side)
             bounds = reader.end()
-            if bounds.ends_the_binlog:
-                not_before(reader.session.where, before, bounds.end)
+            not_before(reader.session.where, before, bounds.end)
         except ReadAgain:
             reader.abandon()
             return self._within_snapshot(worker, work, locking=locking, reads=reads)
@@ -203,7 +222,7 @@ class PairReader:
             reader.abandon()
             raise
         self._probe(Moment.UPPER, worker.side)
-        return result, bounds
+        return result, _with_branches(bounds, branches, open_branches)
 
     def _fence(self, bounds: Mapping[Side, Bounds]) -> None:
         """INV-4: the tailers have persisted up to each U; reached by position only."""
@@ -231,7 +250,7 @@ class PairReader:
         if bounds.executed is not None:
             lower = progress.lower_by_gtids(bounds.executed)
         else:
-            lower = progress.lower_by_coordinate(bounds.end)
+            lower = progress.lower_by_coordinate(bounds.committed or bounds.end, bounds.branches)
         return Horizon(lower, max(progress.upper_by_coordinate(bounds.end), lower))
 
     def prove_if_many(self) -> None:

@@ -88,6 +88,7 @@ class SmallTables:
             for number, table in tables.items()
             if found[Side.A].get(number) == found[Side.B].get(number, ())
             and self._catalog.flows(table)  # INV-21
+            and not self._ledger.may_have_changed(number, None, None, horizons)  # INV-5
         }
         self._probe(Moment.SPAN_BEFORE, None)
         settled = self._ledger.drop_spans(equal, claimed, lower)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from syncer.binlog.events import xid_of_sql
+from syncer.core.position import Coordinate
 from syncer.core.side import Side
 from syncer.errors import StatementRefused, TransientDatabaseError
 from syncer.mysql.connection import Session
@@ -57,13 +63,14 @@ def test_a_snapshot_of_one_read_is_one_message_in_the_order_of_its_proof(session
     (message,) = messages
     before, begin, rows = _places(message, L[session.flavor], "CONSISTENT SNAPSHOT", "the read")
     assert message[-1] == "ROLLBACK"
+    after = message.index(session.status_statement)
     if side is Side.A:
-        after = message.index(session.status_statement)
         assert before < begin < rows < after
         assert bounds.executed is not None
     else:
-        assert begin < before < rows
-        assert session.status_statement not in message
+        assert before < begin < after < rows
+        assert bounds.committed == bounds.end, "nobody writes"
+        assert bounds.prepared is None
     assert bounds.end == binlog_end(session)
 
 
@@ -74,7 +81,7 @@ def test_where_nobody_knows_the_last_read_the_bound_comes_after_it(session, mess
     _read(reader)
     _read(reader)
     reader.end()
-    assert [len(message) for message in messages] == [3, 1, 2 if side is Side.A else 1]
+    assert [len(message) for message in messages] == ([3, 1, 2] if side is Side.A else [4, 1, 1])
     assert messages[-1][-1] == "ROLLBACK"
 
 
@@ -155,3 +162,91 @@ def test_a_session_that_writes_takes_one_statement_at_a_time(server, side):
         with pytest.raises(StatementRefused):
             session.query("SELECT 1; SELECT 2")
         assert session.query("SELECT 3") == [(3,)]
+
+
+READS = 3000
+
+
+def _commits(server, file, offset):
+    """Where each update of ``t`` was committed, in order, and the branch that it was of, if any."""
+    found, changed = [], False
+    for name, *_ in server.query("SHOW BINARY LOGS"):
+        if name < file:
+            continue
+        begin = f" FROM {offset}" if name == file else ""
+        for _, _, kind, _, end, info in server.query(f"SHOW BINLOG EVENTS IN '{name}'{begin}"):
+            changed = changed or kind.startswith("Update_rows")
+            branch = info.startswith("XA COMMIT")
+            if branch or (changed and kind == "Xid"):
+                xid = info.removeprefix("XA COMMIT ") if branch else None
+                found.append((Coordinate.parse(name, int(end)), xid))
+            if kind in {"Xid", "XA_prepare"}:
+                changed = False
+    return found
+
+
+def test_on_mariadb_the_bounds_hold_beside_monitors_and_xa_transactions(pair, database):
+    """
+    SHOW STATUS of another session may show its own place of a snapshot, and an XA COMMIT is logged before it is visible.
+
+    Each update counts on; what a read may claim to contain is compared with what it has seen.
+    """
+    server = pair.b
+    server.script(
+        "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO t VALUES (1, 0)",
+        "CREATE TABLE n (id INT PRIMARY KEY AUTO_INCREMENT)",
+        db=database,
+    )
+    file, offset = server.query("SHOW MASTER STATUS")[0][:2]
+    done = threading.Event()
+
+    def running(*statements):
+        with server.connect(database=database) as connection, connection.cursor() as cursor:
+            number = 0
+            while not done.is_set():
+                number += 1
+                for statement in statements[number % len(statements)]:
+                    cursor.execute(statement.format(number))
+
+    change = "UPDATE t SET v = {} WHERE id = 1"
+    xa = ["XA START 'x{}'", change, "XA END 'x{}'", "XA PREPARE 'x{}'", "XA COMMIT 'x{}'"]
+
+    def read():
+        seen = []
+        with Session.open(from_text(server.url()), Side.B, purpose="read") as session:
+            reader = SnapshotReader(session)
+            for _ in range(READS):
+                logged = binlog_end(session)
+                reader.begin(reads=1, branches=True)
+                [(value,)] = _read(reader, f"SELECT v FROM {database}.t")
+                seen.append((logged, reader.end(), value))
+        return seen
+
+    with ThreadPoolExecutor(6) as pool:
+        others = [
+            pool.submit(running, [change], xa),
+            pool.submit(running, ["INSERT INTO n () VALUES ()"]),
+            pool.submit(running, ["INSERT INTO n () VALUES ()"]),
+            pool.submit(running, ["SHOW GLOBAL STATUS LIKE 'Threads_running'"]),
+        ]
+        try:
+            reads = [pool.submit(read) for _ in range(2)]
+            seen = [one for each in reads for one in each.result()]
+        finally:
+            done.set()
+        for other in others:
+            other.result()
+    commits = _commits(server, file, offset)
+    ends = [end for end, _ in commits]
+    assert len(ends) > 100
+    for logged, bounds, value in seen:
+        lower = bisect_right(ends, bounds.committed)
+        prepared = {xid_of_sql(text) for text in bounds.prepared}
+        # From the first one on that is not in the rows for certain nothing is proven.
+        for at in range(max(0, lower - 3), lower):
+            end, xid = commits[at]
+            if xid is not None and (end > logged or xid_of_sql(xid) in prepared):
+                lower = at
+                break
+        assert lower <= value <= bisect_right(ends, bounds.end), (value, lower, bounds)

@@ -98,6 +98,13 @@ MUTANTS = (
     ),
     Mutant("no_fence", "INV-4", "nobody waits for the tailers", BOTH, reference="m1"),
     Mutant(
+        "chunk_no_ambiguity",
+        "INV-5",
+        "a chunk is found equal whatever may have changed in it while it was read",
+        {**BOTH, "kinds": "wd", "start": ("onlya",)},
+        SNAPSHOTS,
+    ),
+    Mutant(
         "no_ambiguity",
         "INV-5",
         "a mark in (L, U] is no reason to read again",
@@ -126,7 +133,7 @@ MUTANTS = (
         "clear_none_of_folded",
         "INV-11",
         "a folded mark that reaches beyond L is kept whole",
-        MORE,
+        {**MORE, "kinds": "wd"},
         ("mariadb",),
     ),
     Mutant(

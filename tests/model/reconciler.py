@@ -120,12 +120,18 @@ class Protocol(Faulty):
                 else:
                     made = (coordinate, coordinate, rows)
                     label = f"reconciler: coordinate of {side} read after the rows"
+            elif low < 0:
+                lower = (
+                    len(site.log)
+                    if self.mutant in {"low_is_binlog_end", "xa_prepare"}
+                    else coordinate
+                )
+                made = (lower, up, rows)
+                label = f"reconciler: end of what is committed on {side} read"
             else:
-                end = len(site.log)
-                lower = end if self.mutant in {"low_is_binlog_end", "xa_prepare"} else coordinate
-                made = (lower, end if self.mutant == "clear_to_upper" else lower, site.seen)
+                made = (low, len(site.log), site.seen)
                 shown = self._shown(site.seen, cycle)
-                label = f"reconciler: snapshot of {what} of {side} with its coordinate{shown}"
+                label = f"reconciler: snapshot of {what} of {side} with the binlog's end{shown}"
         reads = put(cycle.reads, s, made)
         whole = all(r[0] >= 0 and r[1] >= 0 and r[2] is not None for r in reads)
         cycle = cycle._replace(pc="fence" if whole else "read", reads=reads)
@@ -158,7 +164,7 @@ class Protocol(Faulty):
         state = state._replace(a=sites[0], b=sites[1])
         lowers, uppers = tuple(b[0] for b in bounds), tuple(b[1] for b in bounds)
         if cycle.kind == "chunk":
-            yield self._narrow(state, lowers)
+            yield self._narrow(state, lowers, uppers)
             return
         plan: list = []
         wrong = None
@@ -234,7 +240,7 @@ class Protocol(Faulty):
                 )
         return None
 
-    def _narrow(self, state: State, lowers: tuple) -> Step:
+    def _narrow(self, state: State, lowers: tuple, uppers: tuple) -> Step:
         """``ChunkComparer.compare``: equal keys are done, differing ones become inexact marks of their own."""
         spans = [state[s].span for s in (0, 1)]
         cycle = IDLE
@@ -245,6 +251,14 @@ class Protocol(Faulty):
         differing = [
             k for k in range(self.config.keys) if content(reads[0][2][k]) != content(reads[1][2][k])
         ]
+        if self.mutant != "chunk_no_ambiguity" and any(
+            touch is not None and touch[0] <= uppers[s] and lowers[s] < min(touch[1], uppers[s])
+            for s in (0, 1)
+            for k, (touch, *_) in enumerate(state[s].marks)
+            if k not in differing
+        ):
+            label = "reconciler: a change may be in the chunk, read again"
+            return Step(label, "reconciler", state._replace(cycle=cycle))
         held = list(state.ledger.held)
         sites = []
         for s in (0, 1):

@@ -26,7 +26,7 @@ class Config:
     One run.
 
     Attributes:
-        variant: how rows are read: mysql (gtid_executed, snapshot, binlog end), mariadb (the snapshot's own coordinate),
+        variant: how rows are read: mysql (gtid_executed, snapshot, binlog end), mariadb (end of what is committed, then snapshot and binlog end),
             lock (rows locked while the binlog's end is read), exact (as mariadb, and writes are visible at once).
         writes: user writes per side and key.
         kinds: w new value, d delete, z a value that both sides may write; inexact: n nothing, s new value, x delete.

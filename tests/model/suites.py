@@ -18,7 +18,7 @@ MUST_MEET = (
     "(possible)",
     "hold",
     "ambiguous",
-    "later",
+    "a change may be in the chunk",
     "a person makes",
     "locked, of",
     "guard misses",
@@ -56,6 +56,7 @@ def quick() -> Iterator[Config]:
     yield Config("mariadb", MORE, rule="newest", tie="b", faults=0)
     yield Config("mariadb", MORE, rule="a-to-b")
     yield Config("lock", MORE, late=True)
+    yield Config("lock", BOTH, kinds="wdnsx")
     # Inexact marks: statements, a gap, a baseline.
     yield Config("mysql", BOTH, kinds="wdns", faults=0)
     for rule in ("prefer:a", "prefer:b", "hold"):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from syncer.core.position import Coordinate, GtidSet
-from syncer.core.visibility import NOTHING, Horizon, TransactionLog
+from syncer.core.visibility import (
+    BRANCHES_KEPT,
+    NO_BRANCHES,
+    NOTHING,
+    Branches,
+    Horizon,
+    TransactionLog,
+)
 
 U = "00000000-0000-0000-0000-000000000001"
 V = "00000000-0000-0000-0000-000000000002"
@@ -106,10 +113,49 @@ def test_a_snapshot_before_the_saved_position_proves_nothing():
     assert log.lower_by_coordinate(at(150)) == NOTHING, "forgotten transactions end at 200"
 
 
-def test_on_mariadb_both_bounds_of_a_snapshot_are_one():
-    for end in (50, 99, 100, 150, 300, 999):
-        log = mariadb()
-        assert log.lower_by_coordinate(at(end)) == log.upper_by_coordinate(at(end))
+def with_branches(*numbers, count=4):
+    """Transactions that end at 100, 200...; those of *numbers* commit a branch of an XA transaction."""
+    log = mariadb(0)
+    for seq in range(1, count + 1):
+        named = (seq, f"0-1-{seq}", at(100 * seq), 1)
+        log.extend([named], {seq: f"x{seq}"} if seq in numbers else {})
+    return log
+
+
+def test_an_xa_commit_is_proven_by_its_end_not_by_its_place():
+    """MariaDB logs it before the engine commits, and its snapshot's coordinate may be behind it all the same."""
+    log = with_branches(2)
+    waiting, known = log.branches
+    assert (dict(waiting), known) == ({2: "x2"}, NO_BRANCHES)
+    assert log.lower_by_coordinate(at(400)) == 1
+    assert log.lower_by_coordinate(at(400), Branches(0, frozenset({2}))) == 4
+    waiting, known = log.branches
+    assert (dict(waiting), known) == ({}, Branches(2))
+    assert log.lower_by_coordinate(at(400), known) == 4
+
+
+def test_a_read_that_does_not_know_of_a_branch_that_another_has_proven_proves_nothing():
+    log = with_branches(2, 3)
+    _, before = log.branches
+    assert log.lower_by_coordinate(at(200), Branches(0, frozenset({2}))) == 2
+    assert log.lower_by_coordinate(at(400), before) == NOTHING
+    assert log.lower_by_coordinate(at(400), Branches(0, frozenset({3}))) == NOTHING
+    assert log.lower_by_coordinate(at(400), Branches(2)) == 2, "the third may not have ended"
+    # One read has proven that the third ended, at a place before it; another one that began earlier does not know that.
+    log = with_branches(2, 3)
+    assert log.lower_by_coordinate(at(200), Branches(0, frozenset({2, 3}))) == 2
+    assert log.lower_by_coordinate(at(400), Branches(0, frozenset({2}))) == 2
+    waiting, late = log.branches
+    assert not waiting
+    assert log.lower_by_coordinate(at(400), late) == 4
+
+
+def test_of_very_many_branches_the_oldest_are_known_by_number_alone():
+    log = with_branches(*range(1, BRANCHES_KEPT + 3), count=BRANCHES_KEPT + 3)
+    every = frozenset(range(1, BRANCHES_KEPT + 3))
+    assert log.lower_by_coordinate(at(10**9), Branches(0, every)) == BRANCHES_KEPT + 3
+    assert log.lower_by_coordinate(at(10**9), Branches(0, every)) == NOTHING
+    assert log.lower_by_coordinate(at(10**9), log.branches[1]) == BRANCHES_KEPT + 3
 
 
 def test_the_upper_bound_counts_whole_transactions():

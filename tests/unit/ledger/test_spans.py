@@ -4,6 +4,7 @@ import pytest
 from syncer.core.mark import Reason
 from syncer.core.schema import TableName
 from syncer.core.side import Side
+from syncer.core.visibility import Horizon
 from syncer.ledger.spans import complement
 from tests.unit.ledger.bench import position
 
@@ -198,3 +199,30 @@ def test_whole_tables_are_claimed_and_taken_out_together(bench):
 def test_a_table_that_is_compared_in_part_is_not_claimed_whole(based):
     based.ledger.narrow_span(claim(based), up_to=100, keys=[], lower=FAR)
     assert based.ledger.claim_tables(9) == []
+
+
+def test_a_mark_between_the_bounds_of_a_read_makes_its_chunk_doubtful(based):
+    """Exact ones only: an inexact one is of no known time."""
+    ledger = based.ledger
+
+    def doubtful(low, high, lower, upper, but=()):
+        horizons = {A: Horizon(lower, upper), B: Horizon(0, 0)}
+        return ledger.may_have_changed(based.t, low, high, horizons, but)
+
+    seq = based.mark(A, 7)
+    assert doubtful(None, None, seq - 1, seq)
+    assert doubtful(7, 8, seq - 1, seq)
+    assert not doubtful(7, 8, seq - 1, seq, but=(7,))
+    assert not doubtful(8, None, seq - 1, seq)
+    assert not doubtful(None, 7, seq - 1, seq)
+    assert not doubtful(None, None, seq, seq + 1), "it is in the rows"
+    assert not doubtful(None, None, seq - 2, seq - 1), "it is not"
+    assert not doubtful(None, None, seq, seq), "nothing lies between"
+    again = based.mark(A, 7)
+    assert doubtful(None, None, again - 1, again), "a folded one ends there"
+    run = based.mark(A, 100, 120, step=2)
+    assert doubtful(101, 103, run - 1, run)
+    assert not doubtful(101, 102, run - 1, run), "no key of it"
+    assert not doubtful(121, None, run - 1, run)
+    inexact = based.mark(A, 300, exact=False)
+    assert not doubtful(300, 301, inexact - 1, inexact)
