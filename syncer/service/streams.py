@@ -25,8 +25,6 @@ from syncer.service.history import goes_on_at_coordinate
 from syncer.service.scope import note_key, other_key
 
 _REPLICA_IDS = 0x7000_0000
-LOCK_WAIT_S = 5
-"""So long a definition is waited for; where it is still being changed then, the table's rows are not read, and it is looked at later."""
 
 
 def stream_endpoint(endpoint: Endpoint, side: Side) -> StreamEndpoint:
@@ -102,9 +100,9 @@ class SchemaWatch:
         note_key(ledger, number, layout.schema, side)
 
     def _ask(self, side: Side, name: TableName, table_id: int) -> TableLayout:
+        """Ask for a definition; where it is still being changed after a minute the table's rows are not read, and it is looked at later."""
         with Session.open(self._config.endpoint(side), side, purpose="schema") as session:
             names = self._config.names.on(side)
-            session.execute(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_S}")
             found = {}
             if not being_changed(session, [name], names):
                 found = load_schemas(session, [name], asked_key=self._config.key_for, names=names)

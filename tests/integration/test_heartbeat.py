@@ -46,7 +46,8 @@ def all_beats(pair) -> list[list[tuple]]:
 def measured(syncer) -> tuple[bool, object]:
     """Say whether the ledger has the measures of heartbeats of both sides."""
     clocks = syncer.status()["clocks"] if syncer.ledger.exists() else None
-    found = {name: value for name, value in (clocks or {}).items() if name != "throttled_by"}
+    good = {"throttled_by", "a_error", "b_error"}  # None where all is well
+    found = {name: value for name, value in (clocks or {}).items() if name not in good}
     return bool(found) and None not in found.values(), clocks
 
 

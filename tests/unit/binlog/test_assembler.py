@@ -12,12 +12,13 @@ from syncer.binlog.adapter import encode_gtids
 from syncer.binlog.assembler import Assembler
 from syncer.binlog.layout import StreamEndpoint, TableLayout
 from syncer.core.mark import Reason
-from syncer.core.position import GtidSet, StreamPosition
+from syncer.core.position import Coordinate, GtidSet, StreamPosition
 from syncer.core.schema import Column, TableName, TableSchema
 from syncer.core.side import Side
 from syncer.errors import EventDamaged, PositionLost, StreamInterrupted, UnsupportedEvent
 
 UUID = "11111111-2222-3333-4444-555555555555"
+FORMAT = bytes(56) + bytes([events.HEADER_BYTES]) + b"\1"
 SCHEMA = TableSchema(
     name=TableName("d", "t"), engine="InnoDB", key=("id",),
     columns=(Column(name="id", position=0, data_type="int", column_type="int", nullable=False),),
@@ -50,7 +51,7 @@ class Store:
 
 
 class Feed:
-    def __init__(self, offset: int = 200) -> None:
+    def __init__(self, offset: int = 200, exact_from: Coordinate | None = None) -> None:
         self.changed = []
         self.store = Store()
         self.position = StreamPosition(
@@ -58,7 +59,7 @@ class Feed:
         )
         self.made = Assembler(
             Side.A, "mysql", self.position, self.store, Layouts(), "pair",
-            lambda _, name: self.changed.append(name), checksums=True,
+            lambda _, name: self.changed.append(name), checksums=True, exact_from=exact_from,
         )  # fmt: skip
 
     def event(self, kind: int, body: bytes, end: int = 0, flags: int = 0) -> None:
@@ -181,6 +182,18 @@ def test_offsets_above_four_gigabytes() -> None:
         (1 << 32) + 50,
         (1 << 32) + 950,
     ]
+
+
+def test_behind_a_failover_the_file_is_not_known_before_the_place_is() -> None:
+    """What stands behind the coordinate was read before; only with the file's beginning known it would be another binlog (INV-19)."""
+    feed = Feed(offset=4, exact_from=Coordinate(3, 500))
+    feed.event(events.ROTATE, struct.pack("<Q", 4) + b"binlog.000003")
+    feed.event(events.FORMAT_DESCRIPTION, FORMAT, 126)
+    assert (feed.made.position.offset, feed.made.position.file_at) == (126, 0)
+    feed.transaction(10, 400, 1)
+    assert feed.made.position.file_at == 0
+    feed.transaction(11, 600, 1)
+    assert feed.made.position.file_at == 1_700_000_000
 
 
 def test_a_transaction_longer_than_four_gigabytes_ends_where_it_ends() -> None:
