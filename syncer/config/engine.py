@@ -49,7 +49,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=60,
-            description="innodb_lock_wait_timeout of our sessions: we give way soon and try again",
+            description="innodb_lock_wait_timeout of our sessions: rows that others hold are put off, what else can be had goes on",
         ),
     ] = 1
     retry_limit: Annotated[
