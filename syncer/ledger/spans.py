@@ -241,15 +241,14 @@ class Spans(Ranges):
         """
         Say whether a change of a key from *low* (inclusive) to *high* (exclusive) may or may not be in rows read within *horizons*.
 
-        An exact mark between the bounds tells so (INV-5), of any key but *but*; which keys count is as in ``has_marks_in``.
+        An exact mark that begins at or below the upper bound and ends above the lower one tells so (INV-5), of any key but *but*; one
+        that reaches beyond both is of several changes, some of which are in the rows. Which keys count is as in ``has_marks_in``.
         """
         least, most = key_bounds(low, high)
         wanted = Progression(least, most)
         with self._reading() as db:
             for side, horizon in horizons.items():
                 lower, upper = horizon.lower, horizon.upper
-                if lower >= upper:
-                    continue
                 found = db.execute(
                     q.POINTS_WITHIN, (table_id, least, most, side.value, lower, upper)
                 )

@@ -252,7 +252,7 @@ class Protocol(Faulty):
             k for k in range(self.config.keys) if content(reads[0][2][k]) != content(reads[1][2][k])
         ]
         if self.mutant != "chunk_no_ambiguity" and any(
-            touch is not None and touch[0] <= uppers[s] and lowers[s] < min(touch[1], uppers[s])
+            touch is not None and touch[0] <= uppers[s] and lowers[s] < touch[1]
             for s in (0, 1)
             for k, (touch, *_) in enumerate(state[s].marks)
             if k not in differing

@@ -220,6 +220,7 @@ def test_a_mark_between_the_bounds_of_a_read_makes_its_chunk_doubtful(based):
     assert not doubtful(None, None, seq, seq), "nothing lies between"
     again = based.mark(A, 7)
     assert doubtful(None, None, again - 1, again), "a folded one ends there"
+    assert doubtful(None, None, seq, seq), "half of it is in the rows"
     run = based.mark(A, 100, 120, step=2)
     assert doubtful(101, 103, run - 1, run)
     assert not doubtful(101, 102, run - 1, run), "no key of it"
