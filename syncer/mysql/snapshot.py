@@ -1,10 +1,9 @@
 """
 A snapshot of one side with the bounds that the visibility proof needs (INV-3).
 
-Three calls on one session: ``begin``, any number of reads, ``end``. All rows come from one snapshot. MySQL: ``gtid_executed``
-before the snapshot, the binlog's end after the rows. MariaDB: the end of what is committed before the snapshot, the binlog's end
-right after it was opened. A locking read takes the binlog's end while the rows are locked: that is both bounds, on either flavour
-(INV-5).
+Three calls on one session: ``begin``, any number of reads, ``end``. All rows come from one snapshot. Before it: MySQL
+``gtid_executed``, MariaDB the end of what is committed. Right after it was opened: the binlog's end; a change that is logged later is in
+no row of it. A locking read takes the binlog's end while the rows are locked: that is both bounds, on either flavour (INV-5).
 
 MariaDB names a snapshot's own coordinate (``Binlog_snapshot_position``), and it is not to be had: every session's SHOW STATUS puts
 its own into one place of the server's, and another's may be shown, which may be later than the snapshot [measured: 2 of 1,000 reads
@@ -30,6 +29,7 @@ from syncer.mysql.flavor import Flavor
 
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _END = "ROLLBACK"
+_EXECUTED = "SELECT @@GLOBAL.gtid_executed"
 _COMMITTED = "SHOW STATUS LIKE 'Binlog_snapshot_%'"
 _PREPARED = "XA RECOVER FORMAT='SQL'"
 _NOWHERE = Coordinate(0, 0)
@@ -77,9 +77,8 @@ class Snapshot:
         return self._session
 
     @property
-    def _ends_at_once(self) -> bool:
-        """Both bounds are read with what opens it."""
-        return not self._locking and self._session.flavor is not Flavor.MYSQL
+    def _is_mysql(self) -> bool:
+        return self._session.flavor is Flavor.MYSQL
 
     def begin(
         self, *, locking: bool = False, reads: int | None = None, branches: bool = False
@@ -100,11 +99,10 @@ class Snapshot:
         self._end = None
         if locking:
             self._opening = ["START TRANSACTION"]
-        elif self._ends_at_once:
-            asked = [_PREPARED] if branches else []
-            self._opening = [_COMMITTED, *asked, _BEGIN, self._session.status_statement]
         else:
-            self._opening = ["SELECT @@GLOBAL.gtid_executed", _BEGIN]
+            known = [_EXECUTED] if self._is_mysql else [_COMMITTED]
+            asked = [_PREPARED] if branches else []
+            self._opening = [*known, *asked, _BEGIN, self._session.status_statement]
 
     def open_now(self) -> None:
         """Open the snapshot before anything is read, where that has not been done."""
@@ -118,16 +116,14 @@ class Snapshot:
         if not self._closed:
             self._close(self._session.query_all(self._closing()))
         self._left, self._closed = None, False
-        if self._ends_at_once:
-            return self._bounds_at_once()
-        if self._end is None:
-            raise ValueError("a snapshot that was not begun has no end")
-        executed = None if self._locking else GtidSet(str(self._opened[0][0][0]))
-        return Bounds(executed, self._end, self._locking)
-
-    def _bounds_at_once(self) -> Bounds:
-        committed = snapshot_coordinate(dict(self._opened[0]))
+        if self._locking:
+            if self._end is None:
+                raise ValueError("a snapshot that was not begun has no end")
+            return Bounds(None, self._end, self._locking)
         end = Coordinate.parse(*_status(self._session, self._opened[-1]))
+        if self._is_mysql:
+            return Bounds(GtidSet(str(self._opened[0][0][0])), end)
+        committed = snapshot_coordinate(dict(self._opened[0]))
         if committed > end:
             committed = _NOWHERE  # file and position of two sessions, around a new file
         prepared = tuple(cols.as_text(row[-1]) for row in self._opened[1]) if self._asks else None
@@ -162,10 +158,10 @@ class Snapshot:
         return answers[len(opening)]
 
     def _closing(self) -> list[str]:
-        return [_END] if self._ends_at_once else [self._session.status_statement, _END]
+        return [self._session.status_statement, _END] if self._locking else [_END]
 
     def _close(self, answers: list[list[tuple[Any, ...]]]) -> None:
-        if not self._ends_at_once:
+        if self._locking:
             self._end = Coordinate.parse(*_status(self._session, answers[0]))
 
 
