@@ -142,7 +142,8 @@ class Assembler:
             raise EventDamaged("an event arrived damaged (its length is wrong)")
         self.events += 1
         self._origin = server_id
-        self._place.reach(log_pos)
+        if self._open is not None:
+            self._place.reach(log_pos)
         if kind == events.FORMAT_DESCRIPTION:
             self._format(packet)
             self._place.begun(timestamp)

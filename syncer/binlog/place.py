@@ -43,9 +43,10 @@ class Place:
 
     def reach(self, log_pos: int) -> None:
         """
-        Take what the next event's header tells of its end: 32 bits.
+        Take what the header of the next event of a transaction tells of its end: 32 bits.
 
-        Event by event, since a transaction may be longer than the half of what these tell; 0 tells nothing.
+        Event by event, since a transaction may be longer than the half of what these tell; 0 tells nothing. Between transactions the
+        head of a file is sent again, which lies before the place, not 4 GiB behind it.
         """
         if log_pos:
             self._reached = self.whole(log_pos)

@@ -23,7 +23,7 @@ from syncer.core.origins import Origin
 from syncer.core.pairing import PairedTable
 from syncer.core.position import Coordinate
 from syncer.core.side import SIDES, Side
-from syncer.core.visibility import NO_BRANCHES, Branches, Horizon
+from syncer.core.visibility import NO_BRANCHES, NOTHING, Branches, Horizon
 from syncer.errors import TransientDatabaseError
 from syncer.mysql.identity import identities, joined
 from syncer.mysql.reader import ReadAgain, RowRead, SnapshotReader
@@ -247,10 +247,11 @@ class PairReader:
         if bounds.locked:
             upper = progress.upper_by_coordinate(bounds.end)
             return Horizon(upper, upper)
+        lower = NOTHING
         if bounds.executed is not None:
             lower = progress.lower_by_gtids(bounds.executed)
-        else:
-            lower = progress.lower_by_coordinate(bounds.committed or bounds.end, bounds.branches)
+        elif bounds.committed is not None:
+            lower = progress.lower_by_coordinate(bounds.committed, bounds.branches)
         return Horizon(lower, max(progress.upper_by_coordinate(bounds.end), lower))
 
     def prove_if_many(self) -> None:

@@ -136,3 +136,24 @@ def test_rotation_under_load(pair, database, shop, product, write_for):
     assert syncer.conflicts() == []
     running.stop().must(0)
     totals["faults survived"] += 1
+
+
+@pytest.mark.parametrize("flavor", flavors("mysql"))
+def test_a_binlog_that_begins_anew_under_a_run_is_refused(own_pair, make_product, flavor):
+    """Moved with log_bin, without its files: identity and GTIDs stay, and ends of lower files would let every fence pass (INV-4)."""
+    pair = own_pair(flavor)
+    for _ in range(5):
+        pair.a.query("FLUSH BINARY LOGS")
+    syncer: Product = make_product(pair, "--heartbeat", "off", tables="shop.*")
+    syncer.until_in_sync()
+    running = syncer.start()
+    running.connected()
+    pair.a.stop()
+    for file in pair.a.data_dir.glob("binlog.*"):
+        file.unlink()
+    pair.a.start()
+    assert len(pair.a.query("SHOW BINARY LOGS")) == 1
+    pair.a.script("UPDATE counters SET value = 7 WHERE id = 1", db="shop")
+    done = running.wait().must(5)
+    assert "--accept-loss a" in done.stderr
+    totals["faults survived"] += 1

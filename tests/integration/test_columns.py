@@ -226,7 +226,7 @@ def test_many_texts_are_kept_apart_and_both_flavours_agree(opened, database):
 
 
 def test_rows_without_a_digest_do_not_cancel_out(opened):
-    """What stands for two of them is no counter: the XOR of numbers that follow each other is the same on both sides a third of the time."""
+    """What stands for two of them is no counter: the XOR of numbers that follow each other is often the same on both sides."""
     number = f"CAST(CONV({digests_of.UNLIKE},16,10) AS UNSIGNED)"
     for session in opened.values():
         sql = f"SELECT BIT_XOR({number}) FROM (SELECT 1 UNION SELECT 2) AS two"

@@ -10,13 +10,16 @@ import pytest
 
 from syncer.core.side import Side
 from syncer.errors import EpochLost
+from syncer.ledger import Ledger
 from syncer.mysql import marker
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import from_text
 from testbed import oracle
 from tests.integration.harness import wait_until
+from tests.integration.inside import Inside
 
 ROWS = 6_000
+DOUBTFUL = 3
 KEYS = {
     "numbers": ("id INT", "x"),
     "words": ("id VARCHAR(20) COLLATE utf8mb4_general_ci", "CONCAT('Wort ', x)"),
@@ -88,6 +91,33 @@ def test_nothing_is_missed_by_chunks_that_are_read_side_by_side(pair, database, 
     assert most > connections(pair.b) + 1
     # A change of what is not compared yet is told from a conflict, and kept (INV-7).
     assert all(entry.possible for entry in syncer.conflicts())
+
+
+@pytest.mark.parametrize("pair", ["mixed"], indirect=True)
+@pytest.mark.parametrize("tables", [1, 3], ids=["a chunk", "small tables together"])
+def test_what_may_have_changed_while_it_was_read_is_read_again(
+    pair, database, product, monkeypatch, tables
+):
+    """INV-5: its mark would stay, and tell of a change that both sides have."""
+    for number in range(tables):
+        pair.script(f"CREATE TABLE t{number} (id INT PRIMARY KEY)", db=database)
+        pair.script(f"INSERT INTO t{number} VALUES (1), (2), (3)", db=database)
+    asked: list[bool] = []
+
+    def doubtful(*_arguments):
+        asked.append(len(asked) < DOUBTFUL)
+        return asked[-1]
+
+    monkeypatch.setattr(Ledger, "may_have_changed", doubtful)
+    inside = Inside(product())
+    try:
+        wait_until(
+            "all is compared",
+            lambda: (inside.last.baseline.tables_done == tables, inside.last.baseline),
+        )
+    finally:
+        inside.end()
+    assert len(asked) > DOUBTFUL, "it was not read again each time"
 
 
 def compared(syncer):

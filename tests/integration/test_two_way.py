@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pymysql
 import pytest
 
 from testbed import oracle
-from tests.integration.harness import binlog_end
+from tests.integration.harness import binlog_end, wait_until
 
 ORDER = "INSERT INTO orders (id, customer_id, status, updated_at) VALUES ({}, 1, 'new', NOW(6))"
 
@@ -38,6 +39,61 @@ def test_deletes_travel_both_ways_and_stay_deleted(pair, database, shop, product
     kept = {key for key in first["orders"] if key[0] not in gone}
     assert found["orders"][0].keys() == kept
     assert found["counters"][0] == {}
+
+
+UNKNOWN_XID = 1397
+
+
+def end_elsewhere(server, statement):
+    """End a branch from another session, as soon as its own has let go of it."""
+
+    def ask():
+        try:
+            server.query(statement)
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != UNKNOWN_XID:
+                raise
+            return False, "still of its own session"
+        return True, ""
+
+    wait_until(statement, ask)
+
+
+def test_xa_transactions_travel_both_ways_beside_one_that_stays_prepared(pair, database, product):
+    """Their COMMIT comes from their own session and from another one; a branch that has not ended holds nothing up."""
+    pair.script("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", db=database)
+    syncer = product()
+    running = syncer.start()
+    running.connected()
+    for side, server in enumerate(pair.sides):
+
+        def run(*statements: str, server=server) -> None:
+            server.script(*statements, db=database)
+
+        def branch(name: str, key: int) -> list[str]:
+            row = f"INSERT INTO t VALUES ({key}, 1)"
+            return [f"XA START '{name}'", row, f"XA END '{name}'", f"XA PREPARE '{name}'"]
+
+        first = 100 * side
+        run(*branch(f"{database}-{side}-open", first + 50))
+        for key in range(first, first + 10):
+            name = f"{database}-{key}"
+            if key % 2:
+                run(*branch(name, key), f"XA COMMIT '{name}'")
+            else:
+                run(*branch(name, key))
+                end_elsewhere(server, f"XA COMMIT '{name}'")
+            run(f"UPDATE t SET n = n + 1 WHERE id = {key}")
+    syncer.settled()
+    for side, server in enumerate(pair.sides):
+        end_elsewhere(server, f"XA ROLLBACK '{database}-{side}-open'")
+    syncer.settled()
+    found = oracle.read_pair(pair, database)
+    assert oracle.differences(found) == []
+    keys = [*range(10), *range(100, 110)]
+    assert sorted(found["t"][0].values()) == [(key, 2) for key in keys]
+    assert syncer.conflicts() == []
+    running.stop().must(0)
 
 
 def test_a_delete_and_a_new_row_at_its_key_travel_as_what_is_there_in_the_end(

@@ -214,6 +214,18 @@ def test_a_transaction_longer_than_four_gigabytes_ends_where_it_ends() -> None:
     ]
 
 
+def test_a_large_file_is_resumed_where_it_was_left_though_its_head_is_sent_again() -> None:
+    """For a GTID a file is sent from its beginning, but for what was read: its head is no place four gigabytes further on."""
+    place = 3 << 30
+    feed = Feed(offset=place)
+    feed.event(events.ROTATE, struct.pack("<Q", 4) + b"binlog.000003")
+    feed.event(events.FORMAT_DESCRIPTION, FORMAT, 126)
+    feed.event(events.ROWS_QUERY, b"\0", 197)
+    assert feed.made.position.offset == place
+    feed.transaction(10, place + 500, 1)
+    assert feed.made.position.offset == place + 500
+
+
 def test_no_new_transaction_comes_out_of_an_earlier_file() -> None:
     """As where the binlog was moved and begins anew, with the server's identity and its GTIDs: its ends would prove nothing."""
     feed = Feed()
