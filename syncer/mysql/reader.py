@@ -82,14 +82,14 @@ class ChunkValues(msgspec.Struct, frozen=True):
 
     Attributes:
         rows: their number.
-        digest: theirs (design.md §4); None where it was not asked for.
+        digest: theirs (design.md §4).
         values: their images as one text for VALUES (design.md §5), or as lines (``loading.py``), which are bytes.
     """
 
     low: Key | None
     high: Key | None
     rows: int
-    digest: int | None
+    digest: int
     values: str | bytes
 
 
@@ -325,7 +325,6 @@ class SnapshotReader(Snapshot):
         low: Key | None,
         high: Key | None,
         *,
-        digest: bool,
         lines: bool = False,
     ) -> ChunkValues:
         """
@@ -337,7 +336,7 @@ class SnapshotReader(Snapshot):
         sql = statements.select_chunk_values(
             table.schema(side),
             self._session.flavor,
-            table.compared(side) if digest else (),
+            table.compared(side),
             table.writable(side),
             low,
             high,
@@ -350,7 +349,7 @@ class SnapshotReader(Snapshot):
             low,
             high,
             int(count),
-            int(found or 0) if digest else None,
+            int(found or 0),
             (values or b"") if lines else text,
         )
 

@@ -57,11 +57,14 @@ __all__ = [
     "select_small_digest",
     "split_by_bytes",
     "split_keys",
+    "split_rows",
     "table_by_key",
     "try_filter",
     "update_row",
     "update_rows",
 ]
+
+_BETWEEN_ROWS = "),("
 
 
 def quote_table(name: TableName) -> str:
@@ -193,17 +196,37 @@ def select_chunk_values(
     Select row count, digest and all images of the keys from *low* (inclusive) to *high* (exclusive).
 
     The images come as one text, ready to stand between the outer parentheses of VALUES, or as the bytes of lines with *line_end*
-    between them; NULL for no rows. Without *columns* the digest is NULL.
+    between them; NULL for no rows.
     """
-    digest = chunk_digest(columns, flavor) if columns else "COUNT(*),NULL"
-    images_of = f"GROUP_CONCAT({image(images)} SEPARATOR {quote_text(line_end or '),(')})"
+    images_of = f"GROUP_CONCAT({image(images)} SEPARATOR {quote_text(line_end or _BETWEEN_ROWS)})"
     if line_end is not None:
         images_of = f"CAST({images_of} AS BINARY)"
     return (
-        f"SELECT {digest},{images_of} "
+        f"SELECT {chunk_digest(columns, flavor)},{images_of} "
         f"FROM {table_by_key(schema)} "
         f"WHERE {scope_condition(schema, range_condition(schema, low, high))}"
     )
+
+
+def split_rows(values: str, rows: int, most_bytes: int) -> Iterator[str]:
+    """
+    Divide what ``select_chunk_values`` gave for VALUES between rows, into texts of about *most_bytes* at most.
+
+    It stays whole where a value holds what stands between rows. Were one taken for such after all, since rows are missing in the
+    text, its literal would have no end, and the server would refuse the statement.
+    """
+    if len(values) > most_bytes and values.count(_BETWEEN_ROWS) == rows - 1:
+        begin = 0
+        while len(values) - begin > most_bytes:
+            end = values.rfind(_BETWEEN_ROWS, begin, begin + most_bytes)
+            if end < 0:
+                end = values.find(_BETWEEN_ROWS, begin + most_bytes)
+            if end < 0:
+                break
+            yield values[begin:end]
+            begin = end + len(_BETWEEN_ROWS)
+        values = values[begin:]
+    yield values
 
 
 def select_small_digest(

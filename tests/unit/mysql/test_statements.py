@@ -133,6 +133,29 @@ def test_replace_is_never_used():
         assert "REPLACE" not in sql
 
 
+def test_the_rows_of_a_chunk_are_divided_between_rows_and_none_is_lost():
+    rows = [f"{at},'{'x' * (at * 7 % 30)}'" for at in range(100)]
+    values = "),(".join(rows)
+    found = list(statements.split_rows(values, len(rows), 100))
+    assert len(found) > 10
+    assert all(len(one) <= 100 for one in found)
+    assert [row for one in found for row in one.split("),(")] == rows
+
+
+def test_rows_longer_than_a_statement_stand_alone():
+    rows = ["1,'a'", f"2,'{'b' * 300}'", "3,'c'", f"4,'{'d' * 300}'"]
+    found = list(statements.split_rows("),(".join(rows), len(rows), 100))
+    assert found == rows
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [("1,'a),(b'),(2,'" + "x" * 200 + "'", 2), ("1,'" + "),(" * 99 + "'", 1), ("", 1), ("1", 1)],
+)
+def test_a_value_that_looks_like_the_end_of_a_row_keeps_its_chunk_whole(values, rows):
+    assert list(statements.split_rows(values, rows, 100)) == [values]
+
+
 def test_images_are_split_by_bytes_and_none_is_lost():
     images = ["x" * 10, "ä" * 10, "y" * 100, "z"]
     found = list(statements.split_by_bytes(images, 40))
