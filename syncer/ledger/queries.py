@@ -360,6 +360,12 @@ SELECT key FROM point WHERE table_id = ? AND (key BETWEEN ? AND ? OR typeof(key)
     AND last_seq > ? AND first_seq <= ?
 """
 
+_SETTLED = "id > 0 AND last_seq <= CASE side WHEN 'a' THEN ? ELSE ? END"
+SETTLED_POINTS = f"SELECT DISTINCT key FROM point WHERE table_id = ? AND {_SETTLED} LIMIT ?"
+SETTLED_WITHIN = f"""
+SELECT DISTINCT key FROM point WHERE table_id = ? AND key BETWEEN ? AND ? AND {_SETTLED} LIMIT ?
+"""
+
 START_PROGRESS = """
 REPLACE INTO progress (table_id, reason, started_at) VALUES (?, ?, ?)
 """

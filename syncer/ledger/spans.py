@@ -20,10 +20,13 @@ from syncer.core.progression import Progression, intersect
 from syncer.core.schema import TableName
 from syncer.core.side import SIDES, Side
 from syncer.core.visibility import NOTHING, Horizon
+from syncer.ledger import kept_queries as kq
 from syncer.ledger import queries as q
 from syncer.ledger.ranges import Ranges, RawTouch, fold_reason, key_bounds
 from syncer.ledger.records import ClaimedSpan, CopiedRange, SpanProgress
 
+MOST_SETTLED = 10_000
+"""Of so many keys at most the marks go with the chunk that they are in."""
 Arc = tuple[StoredKey | None, StoredKey | None]
 """From (inclusive), to (exclusive)."""
 
@@ -260,6 +263,47 @@ class Spans(Ranges):
                     if first <= upper and lower < last and intersect(run.keys, wanted):
                         return True
         return False
+
+    def settled_keys(
+        self,
+        table_id: int,
+        low: StoredKey | None,
+        high: StoredKey | None,
+        lower: Mapping[Side, int],
+    ) -> set[StoredKey]:
+        """
+        Return the keys from *low* (inclusive) to *high* (exclusive) that have a mark up to *lower*, held ones left out.
+
+        Only those that are in the range for certain: integers by their order, and of a whole table any. Where more than
+        ``MOST_SETTLED`` have one, or rows of the table have got other keys, which are decided together, it is none.
+        """
+        whole = low is None and high is None
+        if not (whole or all(isinstance(end, int | None) for end in (low, high))):
+            return set()
+        least, most = key_bounds(low, high)
+        bounds = lower.get(Side.A, NOTHING), lower.get(Side.B, NOTHING)
+        with self._reading() as db:
+            if db.execute(kq.HAS_CHANGES, (table_id,)).fetchone() is not None:
+                return set()
+            end = *bounds, MOST_SETTLED + 1
+            points = (
+                db.execute(q.SETTLED_POINTS, (table_id, *end))
+                if whole
+                else db.execute(q.SETTLED_WITHIN, (table_id, least, most, *end))
+            )
+            found: set[StoredKey] = {key for (key,) in points}
+            wanted = Progression(least, most)
+            for side, bound in zip(SIDES, bounds, strict=True):
+                for exact in (0, 1):
+                    scope = {"table_id": table_id, "side": side.value, "exact": exact}
+                    for run in self._runs_between(scope, least, most):
+                        both = intersect(run.keys, wanted) if run.touch[1] <= bound else None
+                        if both is None:
+                            continue
+                        if len(found) + both.size > MOST_SETTLED:
+                            return set()
+                        found.update(both.members())
+        return found if len(found) <= MOST_SETTLED else set()
 
     def _mark_differing(
         self,

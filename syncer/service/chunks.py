@@ -2,12 +2,12 @@
 Wide ranges: compared chunk by chunk, equal chunks cleared, differing ones narrowed to their differing keys.
 
 A chunk is cleared only as far as its rows are proven: the span's last transaction must be at or below both lower bounds
-(INV-6); a key with an event of its own keeps that mark and is decided in its own time.
+(INV-6). A key of it that has a mark of its own up to them is settled with it; with a later one it is decided in its own time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -32,6 +32,9 @@ from syncer.service.looking import Chunk, ChunkReader, Seen
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.throttle import Throttle
+
+Settled = Callable[[PairedTable, Mapping[StoredKey, bool]], None]
+"""Told of marked keys that both sides have alike; True: the row may be there."""
 
 MANY_DIFFERING = 5000
 """Where a chunk has more differing keys, the next ones are read one at a time: their keys are in memory at once."""
@@ -60,9 +63,12 @@ class ChunkComparer:
         log: structlog.stdlib.BoundLogger,
         probe: Probe = no_probe,
         copier: RangeCopier | None = None,
+        *,
+        settled: Settled,
     ) -> None:
-        """Compose; nothing is read yet. Without *copier* every row goes key by key."""
+        """Compose; nothing is read yet. Without *copier* every row goes key by key; *settled* is told what was found equal."""
         self._copier = copier
+        self._settled = settled
         self._throttle = throttle
         self._ledger = ledger
         self._catalog = catalog
@@ -121,29 +127,38 @@ class ChunkComparer:
         self._width = min(self._lanes.count, 2 * len(seen)) if several else 1
         return settled > 0 or (self._copier is not None and self._copier.rows_copied > copied)
 
-    def _is_doubtful(
+    def _take_out(
         self,
         span: ClaimedSpan,
         up_to: StoredKey | None,
         keys: Sequence[StoredKey],
         seen: Seen,
+        rows: int,
     ) -> bool:
         """
-        Say whether the chunk is to be read again: a change may be in its rows or not, and its mark would stay (INV-5).
+        Take a chunk out of *span*, with the marks of those of its keys that are equal (INV-6); say whether that was done.
 
-        With a later change of the other side that would make a conflict of two that both sides have seen. A chunk of which some key is
-        always changing is taken as it is after some times.
+        Not where a change may be in its rows or not (INV-5): it is read again then. A mark that stayed would fold with a later change,
+        and make a conflict of what both sides have seen. A chunk of which some key is always changing is taken as it is after some
+        times, and all marks stay. Raises ValueError, as ``narrow_span``.
         """
-        high = span.high if up_to is None else up_to
-        at = span.table_id, span.low
-        tries = self._doubtful.get(at, 0)
-        if tries < DOUBTFUL_TRIES and self._ledger.may_have_changed(
-            span.table_id, span.low, high, seen.horizons, keys
-        ):
-            self._doubtful = {at: tries + 1}
-            return True
+        number, low, high = span.table_id, span.low, span.high if up_to is None else up_to
+        lower = {side: seen.horizons[side].lower for side in SIDES}
+        tries = self._doubtful.get((number, low), 0)
+        settled: set[StoredKey] = set()
+        with self._ledger.together():
+            if tries < DOUBTFUL_TRIES:
+                if self._ledger.may_have_changed(number, low, high, seen.horizons, keys):
+                    self._doubtful = {(number, low): tries + 1}
+                    return False
+                settled = self._ledger.settled_keys(number, low, high, lower).difference(keys)
+            self._ledger.narrow_span(span, up_to=up_to, keys=keys, lower=lower, rows=rows)
+            if settled:
+                self._ledger.clear(number, list(settled), lower)
         self._doubtful = {}
-        return False
+        if settled:
+            self._settled(seen.chunk.table, dict.fromkeys(settled, True))
+        return True
 
     def may_wait(self, due: Iterable[ClaimedKey]) -> bool:
         """
@@ -194,17 +209,10 @@ class ChunkComparer:
             return None  # it has moved by itself
         up_to = None if chunk.end is None else table.store(chunk.end)
         keys = [table.store(key) for key in differing]
-        if self._is_doubtful(span, up_to, keys, seen):
-            return None
         self._probe(Moment.SPAN_BEFORE, None)
         try:
-            self._ledger.narrow_span(
-                span,
-                up_to=up_to,
-                keys=keys,
-                lower=lower,
-                rows=rows,
-            )
+            if not self._take_out(span, up_to, keys, seen, rows):
+                return None
         except ValueError:
             # A tailer has marked the table again meanwhile: what was read proves nothing for that mark.
             return None

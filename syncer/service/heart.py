@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
-from syncer.clock import Clock
+from syncer.clock import Clock, until_next_s
 from syncer.config import Config
 from syncer.core.side import Side
 from syncer.errors import EpochLost, OutcomeUnknown, PositionLost, SyncerError
@@ -86,9 +86,8 @@ class Heart:
             every_s = max(every_s, LOOK_EVERY_S)
         try:
             while not self._stop.is_set():
-                began = self._clock.monotonic()
-                wait_s = self._once(every_s) - (self._clock.monotonic() - began)
-                self._stop.wait(max(0.0, wait_s))
+                wait_s = self._once(every_s)
+                self._stop.wait(until_next_s(self._clock.monotonic(), wait_s))
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self.error = error
         finally:

@@ -6,14 +6,15 @@ import threading
 
 import structlog
 
-from syncer.clock import Clock
+from syncer.clock import BEHIND_S, Clock, until_next_s
 from syncer.errors import SyncerError, TransientDatabaseError
 from syncer.ledger import Ledger
 from syncer.service.endings import Ending, Goal
 from syncer.service.reading import StoppedWaiting
 from syncer.service.reconciler import Reconciler
 
-IDLE_WAIT_S = 0.5
+IDLE_WAIT_S = 1.0
+"""What other processes ask for, as answers to conflicts, is seen within so long; changes of the servers wake the loop."""
 STUCK_WAIT_S = (0.002, 0.2)
 FIRST_BACK_OFF_S = 0.05
 
@@ -110,13 +111,10 @@ class Loop:
             self._wait_for_work()
 
     def _wait_for_work(self) -> None:
-        due = self._ledger.next_due(self._clock.monotonic())
-        wait_s = (
-            IDLE_WAIT_S
-            if due is None
-            else min(IDLE_WAIT_S, max(0.0, due - self._clock.monotonic()))
-        )
-        self._wake.wait(wait_s)
+        now = self._clock.monotonic()
+        due = self._ledger.next_due(now)
+        wait_s = until_next_s(now, IDLE_WAIT_S, BEHIND_S)
+        self._wake.wait(wait_s if due is None else min(wait_s, max(0.0, due - now)))
 
     def _back_off(self, error: SyncerError, failures: int) -> None:
         wait_s = min(self._backoff_max_s, FIRST_BACK_OFF_S * 2 ** min(failures, 12))

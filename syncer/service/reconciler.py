@@ -108,9 +108,12 @@ class Reconciler:
         self._due: Sequence[ClaimedKey] = ()
         self.throttle = throttle
         self.chunks = ChunkComparer(
-            ledger, catalog, reader, lanes, sizer, throttle, clock, log, probe, copier
+            *(ledger, catalog, reader, lanes, sizer, throttle, clock, log, probe, copier),
+            settled=self._settled,
         )
-        self._small = SmallTables(ledger, catalog, reader, throttle, log, probe)
+        self._small = SmallTables(
+            ledger, catalog, reader, throttle, log, probe, settled=self._settled
+        )
         self._customs = customs
         self._outside = outside or (lambda: ALONE)
         self._halts = Halts(ledger, catalog, log)

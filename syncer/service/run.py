@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from syncer.binlog.progress import StreamProgress
-from syncer.clock import Clock, SystemClock
+from syncer.clock import BEHIND_S, Clock, SystemClock, until_next_s
 from syncer.config import Config
 from syncer.core.chunking import ChunkSizer
 from syncer.core.side import SIDES, Side
@@ -55,6 +55,8 @@ from syncer.service.throttle import Throttle
 from syncer.service.waking import WakingStore
 
 OBSERVE_EVERY_S = 0.25
+IDLE_LOOK_S = 1.0
+"""The same while nothing is to be done."""
 LOOK_SHARE = 10
 """A look at a large ledger takes time: so many times that time is left to the work."""
 STOP_TIMEOUT_S = 30.0
@@ -340,7 +342,7 @@ class Run:
             keeper.start()
             loop.start()
             retention = Retention(ledger, clock, config.file.journal.image_days)
-            self._watch(loop, source, keeper, progress, hearts, retention, ending, wake)
+            self._watch(loop, source, keeper, progress, hearts, retention, ending, wake, goal)
         finally:
             for heart in hearts:
                 heart.stop()
@@ -375,13 +377,26 @@ class Run:
         retention: Retention,
         ending: threading.Event,
         wake: threading.Event,
+        goal: Goal,
     ) -> None:
         """Show what happens until the loop ends; the first stop drains the batch in hand."""
-        pause_s = OBSERVE_EVERY_S
-        while not loop.ended.wait(pause_s):
+        pause_s, idle, cycles = OBSERVE_EVERY_S, False, 0
+        limit = self._options.duration_s
+        while True:
+            # To wake up costs an idle process more than what it does then: where only a stop can end the run, that is waited for.
+            if idle:
+                now = self._clock.monotonic()
+                self._stop.wait(until_next_s(now, IDLE_LOOK_S, BEHIND_S))
+            else:
+                loop.ended.wait(pause_s)
+            if loop.ended.is_set():
+                break
             at = self._clock.monotonic()
-            self._observer.update(source.snapshot())
+            seen = source.snapshot()
+            self._observer.update(seen)
             retention.look()
+            still = seen.phase == "tailing" and seen.cycles == cycles and not self._stop.is_set()
+            idle, cycles = still and goal.asked is None and limit is None, seen.cycles
             pause_s = max(OBSERVE_EVERY_S, LOOK_SHARE * (self._clock.monotonic() - at))
             for stream in progress.values():
                 if stream.state == "failed" and stream.error is not None:
@@ -391,7 +406,6 @@ class Run:
                     raise heart.error
             if keeper.error is not None:
                 raise keeper.error
-            limit = self._options.duration_s
             if limit is not None and self._clock.monotonic() - self._started >= limit:
                 self._stop.set()
             if self._stop.is_set() and not ending.is_set():

@@ -19,6 +19,7 @@ from syncer.ledger.records import ClaimedSpan
 from syncer.mysql.reader import SnapshotReader
 from syncer.service.boundaries import CHUNK_BYTES
 from syncer.service.catalog import Catalog
+from syncer.service.chunks import Settled
 from syncer.service.probes import Moment, Probe, no_probe
 from syncer.service.reading import PairReader
 from syncer.service.throttle import Throttle
@@ -39,8 +40,11 @@ class SmallTables:
         throttle: Throttle,
         log: structlog.stdlib.BoundLogger,
         probe: Probe = no_probe,
+        *,
+        settled: Settled,
     ) -> None:
-        """Compose; nothing is read yet."""
+        """Compose; nothing is read yet. *settled* is told what was found equal."""
+        self._settled = settled
         self._ledger = ledger
         self._catalog = catalog
         self._reader = reader
@@ -88,13 +92,24 @@ class SmallTables:
             for number, table in tables.items()
             if found[Side.A].get(number) == found[Side.B].get(number, ())
             and self._catalog.flows(table)  # INV-21
-            and not self._ledger.may_have_changed(number, None, None, horizons)  # INV-5
         }
         self._probe(Moment.SPAN_BEFORE, None)
-        settled = self._ledger.drop_spans(equal, claimed, lower)
+        settled = {}
+        with self._ledger.together():
+            for number in list(equal):
+                if self._ledger.may_have_changed(number, None, None, horizons):
+                    del equal[number]  # INV-5
+            done = self._ledger.drop_spans(equal, claimed, lower)
+            for span in done:
+                number = span.table_id
+                settled[number] = self._ledger.settled_keys(number, None, None, lower)
+                self._ledger.clear(number, list(settled[number]), lower)  # INV-6
         self._probe(Moment.SPAN_AFTER, None)
-        self._settled(settled, tables, equal)
-        return bool(settled)
+        for number, keys in settled.items():
+            if keys:
+                self._settled(tables[number], dict.fromkeys(keys, True))
+        self._count(done, tables, equal)
+        return bool(done)
 
     def _fits(self, span: ClaimedSpan) -> bool:
         if span.low is not None or span.high is not None:
@@ -105,7 +120,7 @@ class SmallTables:
         rows = max(table.a.rows, table.b.rows)
         return rows <= MOST_ROWS and table.row_bytes * MOST_ROWS <= CHUNK_BYTES
 
-    def _settled(
+    def _count(
         self,
         settled: Sequence[ClaimedSpan],
         tables: Mapping[int, PairedTable],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +14,11 @@ from syncer.errors import EpochLost
 from syncer.mysql import heartbeat, marker
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import parse_url
+from syncer.service.run import IDLE_LOOK_S
 from testbed import oracle
 from tests.integration.harness import binlog_end, wait_until
 from tests.integration.harness import syncer as command
+from tests.integration.inside import Inside
 
 if TYPE_CHECKING:
     from testbed.endpoint import Endpoint
@@ -49,6 +53,28 @@ def measured(syncer) -> tuple[bool, object]:
     good = {"throttled_by", "a_error", "b_error"}  # None where all is well
     found = {name: value for name, value in (clocks or {}).items() if name not in good}
     return bool(found) and None not in found.values(), clocks
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_an_idle_run_wakes_up_once_a_second(pair, database, shop, product):
+    """Each wake-up costs more than what is done then; whoever looks on, the hearts and the reconciler have the same moments."""
+    shop(10)
+    inside = Inside(product(), heartbeat_s=1.0)
+    looks: list[float] = []
+    update = inside.watcher.update
+
+    def look(snapshot):
+        looks.append(time.monotonic())
+        update(snapshot)
+
+    try:
+        wait_until("it is idle", lambda: (inside.last.phase == "tailing", inside.last.phase), 60)
+        inside.watcher.update = look
+        wait_until("some looks", lambda: (len(looks) >= 5, looks), 60)
+    finally:
+        inside.end()
+    gaps = [later - one for one, later in itertools.pairwise(looks[1:5])]
+    assert min(gaps) > 0.5 * IDLE_LOOK_S
 
 
 def test_an_idle_pair_is_measured_and_its_positions_move(pair, database, shop, product):

@@ -14,6 +14,8 @@ from syncer.ledger import Ledger
 from syncer.mysql import marker
 from syncer.mysql.connection import Session
 from syncer.mysql.endpoint import from_text
+from syncer.service.chunks import ChunkComparer
+from syncer.service.small import SmallTables
 from testbed import oracle
 from tests.integration.harness import wait_until
 from tests.integration.inside import Inside
@@ -118,6 +120,50 @@ def test_what_may_have_changed_while_it_was_read_is_read_again(
     finally:
         inside.end()
     assert len(asked) > DOUBTFUL, "it was not read again each time"
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+@pytest.mark.parametrize("tables", [1, 3], ids=["a chunk", "small tables together"])
+def test_what_both_sides_have_when_a_chunk_is_compared_is_no_part_of_a_later_conflict(
+    pair, database, product, monkeypatch, tables
+):
+    """INV-6: both make a row the same and a chunk shows it; what one side changes then is its alone."""
+    for number in range(tables):
+        pair.script(f"CREATE TABLE t{number} (id INT PRIMARY KEY, v VARCHAR(9))", db=database)
+        pair.script(f"INSERT INTO t{number} VALUES (1,'one'),(2,'two'),(3,'three')", db=database)
+    changed: list[bool] = []
+
+    def around(compare, *arguments):
+        first = not changed
+        if first:
+            changed.append(True)
+            pair.script("UPDATE t0 SET v = 'same' WHERE id = 2", db=database)
+        moved = compare(*arguments)
+        if first:
+            assert moved
+            pair.a.script("UPDATE t0 SET v = 'later' WHERE id = 2", db=database)
+        return moved
+
+    whole, small = ChunkComparer.compare, SmallTables.compare
+    if tables == 1:
+        monkeypatch.setattr(ChunkComparer, "compare", lambda *given: around(whole, *given))
+    else:
+        monkeypatch.setattr(SmallTables, "compare", lambda *given: around(small, *given))
+    syncer = product("--rule", "prefer:b")
+    inside = Inside(syncer)
+    try:
+        rows = [(1, "one"), (2, "later"), (3, "three")]
+        wait_until(
+            "the change has travelled",
+            lambda: (
+                changed
+                and all(s.query(f"SELECT * FROM {database}.t0") == rows for s in pair.sides),
+                pair.b.query(f"SELECT * FROM {database}.t0"),
+            ),
+        )
+    finally:
+        inside.end()
+    assert syncer.conflicts() == []
 
 
 def compared(syncer):

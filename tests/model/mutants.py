@@ -105,6 +105,13 @@ MUTANTS = (
         SNAPSHOTS,
     ),
     Mutant(
+        "chunk_keeps_marks",
+        "INV-6",
+        "what both sides have of a key in an equal chunk keeps its mark, which folds with what comes later",
+        {**MORE, "kinds": "wd", "start": ("onlya",)},
+        SNAPSHOTS,
+    ),
+    Mutant(
         "no_ambiguity",
         "INV-5",
         "a mark in (L, U] is no reason to read again",

@@ -279,8 +279,23 @@ class Protocol(Faulty):
                     for s, m in enumerate(site.marks[k] for site in sites)
                 ]
                 state = joined(state, k, reads[0][2][k], reads[1][2][k], settled)
+                if held[k] is None and self.mutant != "chunk_keeps_marks":
+                    state = self._without_marks(state, k, lowers)
         label = f"reconciler: chunk compared, {len(differing)} keys differ, span done"
         return Step(label, "reconciler", state)
+
+    @staticmethod
+    def _without_marks(state: State, key: int, lowers: tuple) -> State:
+        """``Spans._settle``: what both sides have of a key in an equal chunk is decided (INV-6)."""
+        for s in (0, 1):
+            site = state[s]
+            left = tuple(
+                None if mark is not None and mark[1] <= lowers[s] else mark
+                for mark in site.marks[key]
+            )
+            changed = site._replace(marks=put(site.marks, key, left))
+            state = state._replace(**{"ab"[s]: changed})
+        return state
 
     def _carry_out(self, state: State, plan: tuple, label: str) -> Step:
         """``Reconciler._carry_out``: clear, hold, alarm, and one intent per target."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncer.clock import Ages, SystemClock
+from syncer.clock import Ages, SystemClock, until_next_s
 
 
 class FakeClock:
@@ -49,3 +49,20 @@ def test_the_system_clock_steps_nowhere_by_itself():
     age = ages.age_s(SystemClock().now())
     assert age is not None
     assert age >= 0
+
+
+@pytest.mark.parametrize(
+    ("now", "every", "behind", "left"),
+    [
+        (50.25, 1.0, 0.0, 0.75),
+        (50.0, 1.0, 0.0, 1.0),
+        (50.25, 1.0, 0.5, 0.25),
+        (50.0, 1.0, 0.25, 0.25),
+        (49.95, 1.0, 0.0, 1.05),
+        (50.5, 60.0, 0.0, 9.5),
+        (50.5, 0.0, 0.0, 0.0),
+    ],
+)
+def test_those_with_little_to_do_wake_up_at_the_same_moments(now, every, behind, left):
+    """One that wakes up a moment too early does not do so again at once."""
+    assert until_next_s(now, every, behind) == pytest.approx(left)

@@ -1,10 +1,12 @@
 import msgspec
 import pytest
 
-from syncer.core.mark import Reason
+from syncer.core.mark import Op, Reason
+from syncer.core.record import KeyChange
 from syncer.core.schema import TableName
 from syncer.core.side import Side
 from syncer.core.visibility import Horizon
+from syncer.ledger import spans
 from syncer.ledger.spans import complement
 from tests.unit.ledger.bench import position
 
@@ -199,6 +201,40 @@ def test_whole_tables_are_claimed_and_taken_out_together(bench):
 def test_a_table_that_is_compared_in_part_is_not_claimed_whole(based):
     based.ledger.narrow_span(claim(based), up_to=100, keys=[], lower=FAR)
     assert based.ledger.claim_tables(9) == []
+
+
+def test_keys_of_an_equal_chunk_are_settled_as_far_as_they_are_in_it_for_certain(bench):
+    seq = bench.mark(A, 7)
+    bench.mark(A, 20, 40, op=Op.INSERT, step=2)
+    bench.mark(B, 30, exact=False)
+    bench.mark(B, b"text")
+    bench.mark(A, 8)
+    bench.ledger.hold(bench.t, [8], 1)
+    last = bench.mark(A, 9)
+
+    def settled(low, high, lower_a=last, lower_b=9):
+        return bench.ledger.settled_keys(bench.t, low, high, {A: lower_a, B: lower_b})
+
+    assert settled(None, None) == {7, 9, *range(20, 41, 2), b"text"}
+    assert settled(0, 28) == {7, 9, 20, 22, 24, 26}
+    assert settled(30, None) == {*range(30, 41, 2)}
+    assert settled(7, 10, lower_a=seq) == {7}, "a later mark is not settled"
+    assert settled(7, 10, lower_a=seq - 1) == set()
+    assert settled(b"a", None) == settled(None, b"z") == set(), "nobody here knows their order"
+    assert settled(25, 35, lower_a=0) == {30}
+
+
+def test_keys_too_many_and_those_that_moved_are_left_to_be_decided(bench, monkeypatch):
+    bench.mark(A, 1)
+    bench.mark(A, 11, 20)
+    lower = {A: 9, B: 9}
+    monkeypatch.setattr(spans, "MOST_SETTLED", 11)
+    assert len(bench.ledger.settled_keys(bench.t, None, None, lower)) == 11
+    monkeypatch.setattr(spans, "MOST_SETTLED", 10)
+    assert bench.ledger.settled_keys(bench.t, None, None, lower) == set()
+    assert bench.ledger.settled_keys(bench.t, 0, 10, lower) == {1}
+    bench.record(A, key_changes=(KeyChange(bench.t, 3, 4),))
+    assert bench.ledger.settled_keys(bench.t, 0, 10, lower) == set()
 
 
 def test_a_mark_between_the_bounds_of_a_read_makes_its_chunk_doubtful(based):

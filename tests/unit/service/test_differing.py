@@ -89,7 +89,7 @@ class Clock:
 
 def test_keys_wait_while_all_of_them_were_found_just_now():
     clock = Clock()
-    chunks = ChunkComparer(None, None, None, None, ChunkSizer(), None, clock, None)
+    chunks = ChunkComparer(None, None, None, None, ChunkSizer(), None, clock, None, settled=print)
     chunks.narrowed = {(1, key): clock.time + GATHER_S for key in (5, 6)}
     found = [ClaimedKey(1, key, 0, 0.0) for key in (5, 6)]
     assert chunks.may_wait(found)

@@ -32,6 +32,6 @@ class Ledger:
 def test_no_more_together_than_the_rate_allows(most_rows, asked):
     ledger = Ledger()
     catalog, throttle = SimpleNamespace(flowing={1: TABLE}), SimpleNamespace(most_rows=most_rows)
-    small = SmallTables(ledger, catalog, None, throttle, structlog.get_logger())
+    small = SmallTables(ledger, catalog, None, throttle, structlog.get_logger(), settled=print)
     assert not small.compare(SPAN)
     assert ledger.asked == asked
