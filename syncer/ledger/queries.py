@@ -365,6 +365,9 @@ SETTLED_POINTS = f"SELECT DISTINCT key FROM point WHERE table_id = ? AND {_SETTL
 SETTLED_WITHIN = f"""
 SELECT DISTINCT key FROM point WHERE table_id = ? AND key BETWEEN ? AND ? AND {_SETTLED} LIMIT ?
 """
+HAS_UNDECIDED = """
+SELECT 1 FROM point WHERE table_id = ? AND id > 0 AND first_seq <= CASE side WHEN 'a' THEN ? ELSE ? END LIMIT 1
+"""
 
 START_PROGRESS = """
 REPLACE INTO progress (table_id, reason, started_at) VALUES (?, ?, ?)

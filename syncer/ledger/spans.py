@@ -270,16 +270,16 @@ class Spans(Ranges):
         low: StoredKey | None,
         high: StoredKey | None,
         lower: Mapping[Side, int],
-    ) -> set[StoredKey]:
+    ) -> set[StoredKey] | None:
         """
         Return the keys from *low* (inclusive) to *high* (exclusive) that have a mark up to *lower*, held ones left out.
 
-        Only those that are in the range for certain: integers by their order, and of a whole table any. Where more than
-        ``MOST_SETTLED`` have one, or rows of the table have got other keys, which are decided together, it is none.
+        Integers by their order, and of a whole table any; other keys may be in the range or not, and where one is marked so it is None.
+        Where more than ``MOST_SETTLED`` are, or rows of the table have got other keys, which are decided together, it is none of them.
         """
         whole = low is None and high is None
         if not (whole or all(isinstance(end, int | None) for end in (low, high))):
-            return set()
+            return None
         least, most = key_bounds(low, high)
         bounds = lower.get(Side.A, NOTHING), lower.get(Side.B, NOTHING)
         with self._reading() as db:
@@ -304,6 +304,12 @@ class Spans(Ranges):
                             return set()
                         found.update(both.members())
         return found if len(found) <= MOST_SETTLED else set()
+
+    def has_undecided(self, table_id: int, lower: Mapping[Side, int]) -> bool:
+        """Say whether a key of the table has a mark that begins at or below *lower*, held ones and runs left out."""
+        bounds = lower.get(Side.A, NOTHING), lower.get(Side.B, NOTHING)
+        with self._reading() as db:
+            return db.execute(q.HAS_UNDECIDED, (table_id, *bounds)).fetchone() is not None
 
     def _mark_differing(
         self,

@@ -85,6 +85,8 @@ class ChunkComparer:
         )
         self._steps: dict[int, IntegerSteps] = {}
         self._doubtful: dict[tuple[int, StoredKey | None], int] = {}
+        self._waiting: tuple[object, list[Seen]] = (None, [])
+        self._undecided = False
         self.narrowed: dict[tuple[int, StoredKey], float] = {}
         self.rows_compared = 0
 
@@ -105,9 +107,12 @@ class ChunkComparer:
         if self._copier and source and self._copier.copy(span, table, source):
             return True
         started = self._clock.monotonic()
+        seen = self._waiting[1] if self._waiting[0] == _place(span) else []
+        waited, self._waiting = bool(seen), (None, [])
         try:
-            chunks = self._next_chunks(span, table)
-            seen = self._looking.look(chunks, scattered=self._scattered == span.table_id)
+            if not waited:
+                chunks = self._next_chunks(span, table)
+                seen = self._looking.look(chunks, scattered=self._scattered == span.table_id)
         except TransientDatabaseError:
             self._sizer.shrink()
             raise
@@ -119,8 +124,12 @@ class ChunkComparer:
             if rest is None:
                 break
             settled += 1
-            self._sizer.took(max(one.rows.values()), seconds)
+            if not waited:
+                self._sizer.took(max(one.rows.values()), seconds)
             span = rest
+        if self._undecided:
+            self._undecided = False
+            self._waiting = _place(span), seen[settled:]
         most = max(len(one.differing) for one in seen)
         self._scattered = span.table_id if most else None
         several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
@@ -139,8 +148,11 @@ class ChunkComparer:
         Take a chunk out of *span*, with the marks of those of its keys that are equal (INV-6); say whether that was done.
 
         Not where a change may be in its rows or not (INV-5): it is read again then. A mark that stayed would fold with a later change,
-        and make a conflict of what both sides have seen. A chunk of which some key is always changing is taken as it is after some
-        times, and all marks stay. Raises ValueError, as ``narrow_span``.
+        and make a conflict of what both sides have seen. Where nobody can say which keys are in it, all that are marked up to its lower
+        bounds are decided first, while it waits as it was read: what comes later has a mark of its own.
+
+        A chunk of which some key is always changing, or waits, is taken as it is after some times, and all marks stay. Raises ValueError,
+        as ``narrow_span``.
         """
         number, low, high = span.table_id, span.low, span.high if up_to is None else up_to
         lower = {side: seen.horizons[side].lower for side in SIDES}
@@ -151,7 +163,12 @@ class ChunkComparer:
                 if self._ledger.may_have_changed(number, low, high, seen.horizons, keys):
                     self._doubtful = {(number, low): tries + 1}
                     return False
-                settled = self._ledger.settled_keys(number, low, high, lower).difference(keys)
+                found = self._ledger.settled_keys(number, low, high, lower)
+                if found is None and not keys and self._ledger.has_undecided(number, lower):
+                    self._doubtful = {(number, low): tries + 1}
+                    self._undecided = True
+                    return False
+                settled = (found or set()).difference(keys)
             self._ledger.narrow_span(span, up_to=up_to, keys=keys, lower=lower, rows=rows)
             if settled:
                 self._ledger.clear(number, list(settled), lower)
@@ -225,3 +242,8 @@ class ChunkComparer:
             "range.compared", table=str(table.name), rows=rows, differing=len(differing)
         )
         return msgspec.structs.replace(span, low=up_to)
+
+
+def _place(span: ClaimedSpan) -> object:
+    """What is to be the same where a chunk that was read as the beginning of *span* is settled later."""
+    return span.table_id, span.low, span.high, span.ids

@@ -102,7 +102,7 @@ class SmallTables:
             done = self._ledger.drop_spans(equal, claimed, lower)
             for span in done:
                 number = span.table_id
-                settled[number] = self._ledger.settled_keys(number, None, None, lower)
+                settled[number] = self._ledger.settled_keys(number, None, None, lower) or set()
                 self._ledger.clear(number, list(settled[number]), lower)  # INV-6
         self._probe(Moment.SPAN_AFTER, None)
         for number, keys in settled.items():

@@ -123,25 +123,32 @@ def test_what_may_have_changed_while_it_was_read_is_read_again(
 
 
 @pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
-@pytest.mark.parametrize("tables", [1, 3], ids=["a chunk", "small tables together"])
+@pytest.mark.parametrize("key", ["INT", "VARCHAR(9)"])
+@pytest.mark.parametrize("tables", [1, 3], ids=["chunks", "small tables together"])
 def test_what_both_sides_have_when_a_chunk_is_compared_is_no_part_of_a_later_conflict(
-    pair, database, product, monkeypatch, tables
+    pair, database, product, monkeypatch, tables, key
 ):
     """INV-6: both make a row the same and a chunk shows it; what one side changes then is its alone."""
+    rows = 700 if tables == 1 else 7
     for number in range(tables):
-        pair.script(f"CREATE TABLE t{number} (id INT PRIMARY KEY, v VARCHAR(9))", db=database)
-        pair.script(f"INSERT INTO t{number} VALUES (1,'one'),(2,'two'),(3,'three')", db=database)
-    changed: list[bool] = []
+        values = ",".join(f"({100 + at},'old')" for at in range(rows))
+        pair.script(
+            f"CREATE TABLE t{number} (id {key} PRIMARY KEY, v VARCHAR(9))",
+            f"INSERT INTO t{number} VALUES {values}",
+            db=database,
+        )
+    compared_chunks: list[bool] = []
 
     def around(compare, *arguments):
-        first = not changed
+        first = not compared_chunks
         if first:
-            changed.append(True)
-            pair.script("UPDATE t0 SET v = 'same' WHERE id = 2", db=database)
+            pair.script("UPDATE t0 SET v = 'same' WHERE id = '102'", db=database)
         moved = compare(*arguments)
-        if first:
-            assert moved
-            pair.a.script("UPDATE t0 SET v = 'later' WHERE id = 2", db=database)
+        # Where it is not known whether the key is in the chunk, the chunk waits until the key is decided.
+        assert moved or not first or (tables == 1 and key != "INT")
+        if moved and not any(compared_chunks):
+            pair.a.script("UPDATE t0 SET v = 'later' WHERE id = '102'", db=database)
+        compared_chunks.append(moved)
         return moved
 
     whole, small = ChunkComparer.compare, SmallTables.compare
@@ -149,21 +156,20 @@ def test_what_both_sides_have_when_a_chunk_is_compared_is_no_part_of_a_later_con
         monkeypatch.setattr(ChunkComparer, "compare", lambda *given: around(whole, *given))
     else:
         monkeypatch.setattr(SmallTables, "compare", lambda *given: around(small, *given))
-    syncer = product("--rule", "prefer:b")
-    inside = Inside(syncer)
+    syncer = product()
+    sizes: dict[str, object] = {"chunk_rows_min": 50, "chunk_rows_max": 200}
+    inside = Inside(syncer, {"rule": "prefer:b"}, engine=sizes)
+
+    def travelled():
+        found = [s.query("SELECT v FROM t0 WHERE v <> 'old'", db=database) for s in pair.sides]
+        return found == [[("later",)], [("later",)]], found
+
     try:
-        rows = [(1, "one"), (2, "later"), (3, "three")]
-        wait_until(
-            "the change has travelled",
-            lambda: (
-                changed
-                and all(s.query(f"SELECT * FROM {database}.t0") == rows for s in pair.sides),
-                pair.b.query(f"SELECT * FROM {database}.t0"),
-            ),
-        )
+        wait_until("the change has travelled", travelled, 60)
     finally:
         inside.end()
-    assert syncer.conflicts() == []
+    # What is left of the baseline may be about any key that is no integer (INV-7).
+    assert [entry for entry in syncer.conflicts() if not entry.possible] == []
 
 
 def compared(syncer):

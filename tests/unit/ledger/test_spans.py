@@ -220,8 +220,18 @@ def test_keys_of_an_equal_chunk_are_settled_as_far_as_they_are_in_it_for_certain
     assert settled(30, None) == {*range(30, 41, 2)}
     assert settled(7, 10, lower_a=seq) == {7}, "a later mark is not settled"
     assert settled(7, 10, lower_a=seq - 1) == set()
-    assert settled(b"a", None) == settled(None, b"z") == set(), "nobody here knows their order"
+    assert settled(b"a", None) is settled(None, b"z") is None, "nobody here knows their order"
     assert settled(25, 35, lower_a=0) == {30}
+
+
+def test_a_mark_that_begins_below_the_bounds_is_undecided_while_it_is_not_held(bench):
+    seq = bench.mark(A, b"one")
+    bench.mark(A, b"one")
+    assert bench.ledger.has_undecided(bench.t, {A: seq, B: 9})
+    assert not bench.ledger.has_undecided(bench.t, {A: seq - 1, B: 9})
+    assert not bench.ledger.has_undecided(bench.u, {A: seq, B: 9})
+    bench.ledger.hold(bench.t, [b"one"], 1)
+    assert not bench.ledger.has_undecided(bench.t, {A: seq, B: 9})
 
 
 def test_keys_too_many_and_those_that_moved_are_left_to_be_decided(bench, monkeypatch):
