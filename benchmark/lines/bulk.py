@@ -198,7 +198,7 @@ def copy(arena: Arena, rows: int, runs: int) -> list[Result]:
     return [
         judge(
             5,
-            f"copy into an empty table, local_infile {value.lower()}, against mysqldump | mysql",
+            f"copy into an empty table, local_infile {_said(value, usual)}, against mysqldump | mysql",
             arena.flavor,
             "s",
             times,
@@ -208,6 +208,10 @@ def copy(arena: Arena, rows: int, runs: int) -> list[Result]:
         )
         for value, times in ours.items()
     ]
+
+
+def _said(value: str, usual: object) -> str:
+    return f"{value.lower()} (default)" if (value == "ON") == bool(usual) else value.lower()
 
 
 def _empty(arena: Arena) -> None:

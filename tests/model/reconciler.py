@@ -273,28 +273,26 @@ class Protocol(Faulty):
         )
         for k in range(self.config.keys):
             if k not in differing:
-                # What an exact mark tells of is not settled: the other side has not seen it.
+                decided = held[k] is None and self.mutant != "chunk_keeps_marks"
+                # What an exact mark tells of is not settled while it stays: the other side has not seen it.
                 settled = [
-                    m[0] is None or m[0][0] > lowers[s]
+                    decided or m[0] is None or m[0][0] > lowers[s]
                     for s, m in enumerate(site.marks[k] for site in sites)
                 ]
                 state = joined(state, k, reads[0][2][k], reads[1][2][k], settled)
-                if held[k] is None and self.mutant != "chunk_keeps_marks":
+                if decided:
                     state = self._without_marks(state, k, lowers)
         label = f"reconciler: chunk compared, {len(differing)} keys differ, span done"
         return Step(label, "reconciler", state)
 
-    @staticmethod
-    def _without_marks(state: State, key: int, lowers: tuple) -> State:
-        """``Spans._settle``: what both sides have of a key in an equal chunk is decided (INV-6)."""
-        for s in (0, 1):
-            site = state[s]
-            left = tuple(
-                None if mark is not None and mark[1] <= lowers[s] else mark
-                for mark in site.marks[key]
-            )
-            changed = site._replace(marks=put(site.marks, key, left))
-            state = state._replace(**{"ab"[s]: changed})
+    def _without_marks(self, state: State, key: int, lowers: tuple) -> State:
+        """``Spans.settled_keys``: what both sides have of a key in an equal chunk is decided (INV-6), as by the key itself."""
+        marks = [site.marks[key] for site in (state.a, state.b)]
+        if any(m is not None and m[1] <= lowers[s] for s in (0, 1) for m in marks[s]):
+            for s in (0, 1):
+                cut = self.rules.cleared(marks[s], lowers[s], absent=False)
+                site = state[s]._replace(marks=put(state[s].marks, key, cut))
+                state = state._replace(**{"ab"[s]: site})
         return state
 
     def _carry_out(self, state: State, plan: tuple, label: str) -> Step:
