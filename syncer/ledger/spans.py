@@ -274,7 +274,7 @@ class Spans(Ranges):
         """
         Return the keys from *low* (inclusive) to *high* (exclusive) that have a mark up to *lower*, held ones left out.
 
-        Integers by their order, and of a whole table any; other keys may be in the range or not, and where one is marked so it is None.
+        Integers by their order, and of a whole table any. None where a bound is no integer: nobody here knows then which keys are in it.
         Where more than ``MOST_SETTLED`` are, or rows of the table have got other keys, which are decided together, it is none of them.
         """
         whole = low is None and high is None

@@ -169,6 +169,8 @@ class ChunkComparer:
                     self._undecided = True
                     return False
                 settled = (found or set()).difference(keys)
+                if keys:  # other keys may be other spellings of one that differs
+                    settled = {key for key in settled if isinstance(key, int)}
             self._ledger.narrow_span(span, up_to=up_to, keys=keys, lower=lower, rows=rows)
             if settled:
                 self._ledger.clear(number, list(settled), lower)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncer.mysql.writing import ReadBackFailed
+from syncer.service import bulkdelivery
 from syncer.service.reading import PairReader
 from testbed import oracle
 from tests.integration.harness import wait_until
@@ -100,6 +102,47 @@ def test_what_the_target_has_in_between_stays(pair, database, product):
     found = equal(pair, database)["numbers"]
     assert len(found) == ROWS + 3
     assert found[own,][-1] == 5
+
+
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+def test_what_is_between_the_rows_of_a_transaction_is_read_back_too(
+    pair, database, product, monkeypatch
+):
+    """INV-15: several parts are read back as one range, and a row of anybody else's in it is not passed over."""
+    for server in pair.sides:
+        create(server, database)
+    fill(pair.a, database, "numbers")
+    refused: list[int] = []
+    copy = bulkdelivery.apply_ranges
+
+    def copied(session, **given):
+        if not refused:
+            # In the last part, where the source has none.
+            key = given["found"][-1].low[0] + 1
+            pair.b.script(f"INSERT INTO numbers (id, version) VALUES ({key},5)", db=database)
+            refused.append(key)
+            with pytest.raises(ReadBackFailed) as failed:
+                copy(session, **given)
+            raise failed.value
+        copy(session, **given)
+
+    monkeypatch.setattr(bulkdelivery, "apply_ranges", copied)
+    inside = Inside(product())
+    try:
+        wait_until(
+            "both have all rows",
+            lambda: (
+                refused
+                and all(
+                    s.query("SELECT COUNT(*) FROM numbers", db=database) == [(ROWS + 1,)]
+                    for s in pair.sides
+                ),
+                refused,
+            ),
+        )
+    finally:
+        inside.end()
+    assert equal(pair, database)["numbers"][refused[0],][-1] == 5
 
 
 @pytest.mark.parametrize("pair", ["mariadb"], indirect=True)

@@ -172,6 +172,41 @@ def test_what_both_sides_have_when_a_chunk_is_compared_is_no_part_of_a_later_con
     assert [entry for entry in syncer.conflicts() if not entry.possible] == []
 
 
+@pytest.mark.parametrize("pair", ["mariadb", "mysql"], indirect=True)
+@pytest.mark.parametrize("key", ["INT", "VARCHAR(9)"])
+def test_a_key_that_differs_in_a_compared_chunk_is_still_decided(
+    pair, database, product, monkeypatch, key
+):
+    """INV-6: its marks are not what both sides have, though they are as old as those of the keys beside it."""
+    pair.script(
+        f"CREATE TABLE t (id {key} PRIMARY KEY, v VARCHAR(9))",
+        "INSERT INTO t VALUES (1,'old'),(2,'old'),(3,'old')",
+        db=database,
+    )
+    whole = ChunkComparer.compare
+    calls: list[bool] = []
+
+    def compare(*given):
+        if not calls:
+            pair.script("UPDATE t SET v = 'both' WHERE id = '1'", db=database)
+            pair.a.script("UPDATE t SET v = 'mine' WHERE id = '2'", db=database)
+        calls.append(whole(*given))
+        return calls[-1]
+
+    monkeypatch.setattr(ChunkComparer, "compare", compare)
+    inside = Inside(product())
+    wanted = [("both",), ("mine",), ("old",)]
+
+    def travelled():
+        found = [s.query("SELECT v FROM t ORDER BY id", db=database) for s in pair.sides]
+        return found == [wanted, wanted], found
+
+    try:
+        wait_until("the change has travelled", travelled, 30)
+    finally:
+        inside.end()
+
+
 def compared(syncer):
     if not syncer.ledger.exists():
         return False, "no ledger"
