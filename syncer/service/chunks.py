@@ -7,6 +7,7 @@ A chunk is cleared only as far as its rows are proven: the span's last transacti
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -41,6 +42,15 @@ MANY_DIFFERING = 5000
 DOUBTFUL_TRIES = 5
 GATHER_S = 1.0
 """Differing keys wait so long at most for those of the next chunks: a transaction for each few would cost more than they do."""
+
+
+class _Held(enum.Enum):
+    """Why a chunk that was read stays in its span."""
+
+    UNPROVEN = enum.auto()
+    """It is read again."""
+    UNDECIDED = enum.auto()
+    """Marks are decided first: what was read of it is settled then."""
 
 
 class ChunkComparer:
@@ -86,7 +96,6 @@ class ChunkComparer:
         self._steps: dict[int, IntegerSteps] = {}
         self._doubtful: dict[tuple[int, StoredKey | None], int] = {}
         self._waiting: tuple[object, list[Seen]] = (None, [])
-        self._undecided = False
         self.narrowed: dict[tuple[int, StoredKey], float] = {}
         self.rows_compared = 0
 
@@ -121,15 +130,14 @@ class ChunkComparer:
         settled = 0
         for one in seen:
             rest = self._settle(span, one)
-            if rest is None:
+            if isinstance(rest, _Held):
+                if rest is _Held.UNDECIDED:
+                    self._waiting = _place(span), seen[settled:]
                 break
             settled += 1
             if not waited:
                 self._sizer.took(max(one.rows.values()), seconds)
             span = rest
-        if self._undecided:
-            self._undecided = False
-            self._waiting = _place(span), seen[settled:]
         most = max(len(one.differing) for one in seen)
         self._scattered = span.table_id if most else None
         several = settled == len(seen) and most <= MANY_DIFFERING and not self._throttle.most_rows
@@ -143,9 +151,9 @@ class ChunkComparer:
         keys: Sequence[StoredKey],
         seen: Seen,
         rows: int,
-    ) -> bool:
+    ) -> _Held | None:
         """
-        Take a chunk out of *span*, with the marks of those of its keys that are equal (INV-6); say whether that was done.
+        Take a chunk out of *span*, with the marks of those of its keys that are equal (INV-6); say what keeps it in there, if anything.
 
         Not where a change may be in its rows or not (INV-5): it is read again then. A mark that stayed would fold with a later change,
         and make a conflict of what both sides have seen. Where nobody can say which keys are in it, all that are marked up to its lower
@@ -162,12 +170,11 @@ class ChunkComparer:
             if tries < DOUBTFUL_TRIES:
                 if self._ledger.may_have_changed(number, low, high, seen.horizons, keys):
                     self._doubtful = {(number, low): tries + 1}
-                    return False
+                    return _Held.UNPROVEN
                 found = self._ledger.settled_keys(number, low, high, lower)
                 if found is None and not keys and self._ledger.has_undecided(number, lower):
                     self._doubtful = {(number, low): tries + 1}
-                    self._undecided = True
-                    return False
+                    return _Held.UNDECIDED
                 settled = (found or set()).difference(keys)
                 if keys:  # other keys may be other spellings of one that differs
                     settled = {key for key in settled if isinstance(key, int)}
@@ -177,7 +184,7 @@ class ChunkComparer:
         self._doubtful = {}
         if settled:
             self._settled(seen.chunk.table, dict.fromkeys(settled, True))
-        return True
+        return None
 
     def may_wait(self, due: Iterable[ClaimedKey]) -> bool:
         """
@@ -213,28 +220,29 @@ class ChunkComparer:
             low = end
         return chunks
 
-    def _settle(self, span: ClaimedSpan, seen: Seen) -> ClaimedSpan | None:
-        """Take a chunk out of the beginning of *span*; return what is left of that, None where nothing was proven."""
+    def _settle(self, span: ClaimedSpan, seen: Seen) -> ClaimedSpan | _Held:
+        """Take a chunk out of the beginning of *span*; return what is left of that, or what keeps the chunk in it."""
         chunk, table, differing = seen.chunk, seen.chunk.table, seen.differing
         lower = {side: seen.horizons[side].lower for side in SIDES}
         if any(seq > lower[side] for side, seq in span.seqs.items()):
-            return None
+            return _Held.UNPROVEN
         if not self._catalog.flows(table):
-            return None  # INV-21: a tailer has met a change of its definition since
+            return _Held.UNPROVEN  # INV-21: a tailer has met a change of its definition since
         rows = max(seen.rows.values())
         learn(self._steps[span.table_id], table, chunk.low, chunk.end, rows)
         lone = [side for side in SIDES if seen.rows[side] and not seen.rows[side.other]]
         if self._copier and lone and self._copier.copy(span, table, lone[0]):
-            return None  # it has moved by itself
+            return _Held.UNPROVEN  # it has moved by itself
         up_to = None if chunk.end is None else table.store(chunk.end)
         keys = [table.store(key) for key in differing]
         self._probe(Moment.SPAN_BEFORE, None)
         try:
-            if not self._take_out(span, up_to, keys, seen, rows):
-                return None
+            held = self._take_out(span, up_to, keys, seen, rows)
         except ValueError:
             # A tailer has marked the table again meanwhile: what was read proves nothing for that mark.
-            return None
+            return _Held.UNPROVEN
+        if held:
+            return held
         self._probe(Moment.SPAN_AFTER, None)
         until = self._clock.monotonic() + GATHER_S
         self.narrowed |= {(span.table_id, key): until for key in keys}
