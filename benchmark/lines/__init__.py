@@ -43,9 +43,9 @@ LINES: tuple[Line, ...] = (
     Line(8, "commit to visible", Size(6_000, 5), Size(600, 1), live.latency),
     Line(9, "cost by change", Size(10_000_000, 5), Size(100_000, 1), catchup.sizes),
     Line(10, "repair rows far away", Size(20_000, 5), Size(1_000, 1), bulk.far),
-    Line(11, "memory", Size(5_000_000, 1), Size(100_000, 1), memory.peaks),
+    Line(11, "memory", Size(5_000_000, 5), Size(100_000, 1), memory.peaks),
     Line(12, "idle, in seconds", Size(60, 5), Size(3, 1), live.idle),
     Line(13, "cost to the primaries, in seconds", Size(20, 5), Size(2, 1), load.cost),
-    Line(14, "start with many tables", Size(2_000, 3), Size(200, 1), many.start, mixed=True),
-    Line(15, "latency while comparing", Size(1_000_000, 3), Size(50_000, 1), load.protected),
+    Line(14, "start with many tables", Size(2_000, 5), Size(200, 1), many.start, mixed=True),
+    Line(15, "latency while comparing", Size(1_000_000, 5), Size(50_000, 1), load.protected),
 )
