@@ -33,19 +33,19 @@ class Line(NamedTuple):
 
 
 LINES: tuple[Line, ...] = (
-    Line(1, "tail of bulk inserts", Size(1_000_000, 5), Size(50_000, 1), streams.bulk),
-    Line(2, "tail of single-row updates", Size(100_000, 5), Size(3_000, 1), streams.single),
-    Line(3, "compare equal tables", Size(1_000_000, 5), Size(50_000, 1), bulk.compare),
+    Line(1, "tail of bulk inserts", Size(1_000_000, 5), Size(20_000, 1), streams.bulk),
+    Line(2, "tail of single-row updates", Size(100_000, 5), Size(2_000, 1), streams.single),
+    Line(3, "compare equal tables", Size(1_000_000, 5), Size(20_000, 1), bulk.compare),
     Line(4, "find and fix drift", Size(1_000_000, 5), Size(20_000, 1), bulk.drift),
     Line(5, "copy into an empty table", Size(1_000_000, 5), Size(20_000, 1), bulk.copy),
     Line(6, "catch up updates", Size(100_000, 5), Size(1_000, 1), catchup.spread),
     Line(7, "catch up updates of hot rows", Size(100_000, 5), Size(1_000, 1), catchup.hot),
-    Line(8, "commit to visible", Size(6_000, 5), Size(600, 1), live.latency),
+    Line(8, "commit to visible", Size(6_000, 5), Size(400, 1), live.latency),
     Line(9, "cost by change", Size(10_000_000, 5), Size(20_000, 1), catchup.sizes),
-    Line(10, "repair rows far away", Size(20_000, 5), Size(500, 1), bulk.far),
-    Line(11, "memory", Size(5_000_000, 5), Size(20_000, 1), memory.peaks),
-    Line(12, "idle, in seconds", Size(60, 5), Size(3, 1), live.idle),
+    Line(10, "repair rows far away", Size(20_000, 5), Size(200, 1), bulk.far),
+    Line(11, "memory", Size(5_000_000, 5), Size(5_000, 1), memory.peaks),
+    Line(12, "idle, in seconds", Size(60, 5), Size(2, 1), live.idle),
     Line(13, "cost to the primaries, in seconds", Size(20, 5), Size(1, 1), load.cost),
-    Line(14, "start with many tables", Size(2_000, 5), Size(200, 1), many.start, mixed=True),
-    Line(15, "latency while comparing", Size(1_000_000, 5), Size(50_000, 1), load.protected),
+    Line(14, "start with many tables", Size(2_000, 5), Size(100, 1), many.start, mixed=True),
+    Line(15, "latency while comparing", Size(1_000_000, 5), Size(20_000, 1), load.protected),
 )
